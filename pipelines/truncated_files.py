@@ -1,0 +1,87 @@
+"""Tells from a container's own sizes whether a video file was cut off.
+
+A decoder shows a cut as an ordinary end of the video. The outermost boxes of MP4
+and QuickTime (ISO/IEC 14496-12, 4.2), AVI (RIFF) and Matroska (RFC 9559) say how
+long they are, so a file that is shorter was cut off. Transport streams, program
+streams and raw streams say nothing.
+"""
+
+import os
+
+_MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
+_BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
+
+
+def missing_bytes(path):
+    """Bytes that the container promises beyond the end of the file; 0 where none or unknown."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as file:
+        start = file.read(12)
+        if start[4:8] in _BOX_NAMES:
+            return _missing_in_boxes(file, size)
+        if start[:4] == b"RIFF":
+            return _missing_in_riff(file, size)
+        if start[:4] == b"\x1a\x45\xdf\xa3":
+            return _missing_in_matroska(file, size)
+    return 0
+
+
+def counts_samples(path):
+    """True for MP4 and QuickTime, whose header lists every sample of the video track."""
+    with open(path, "rb") as file:
+        return file.read(8)[4:8] in _BOX_NAMES
+
+
+def _missing_in_boxes(file, size):
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1:
+            length = int.from_bytes(header[8:16], "big")
+        if length < 8:  # 0: the box runs to the end of the file; others are no box
+            return 0
+        position += length
+    return max(0, position - size)
+
+
+def _missing_in_riff(file, size):
+    position = 0
+    while position + 8 <= size:  # files above 1 GiB hold several RIFF chunks
+        file.seek(position)
+        header = file.read(8)
+        if header[:4] != b"RIFF":
+            return 0
+        length = int.from_bytes(header[4:8], "little")
+        if length in (0, 0xFFFFFFFF):  # a recorder that was never closed
+            return 0
+        position += 8 + length
+    return max(0, position - size)
+
+
+def _missing_in_matroska(file, size):
+    file.seek(4)
+    header_length, header_bytes = _variable_integer(file)
+    position = 4 + header_bytes + header_length
+    while position + 5 <= size:
+        file.seek(position)
+        identifier = file.read(4)
+        length, length_bytes = _variable_integer(file)
+        if length is None:
+            return 0
+        if identifier == _MATROSKA_SEGMENT:
+            return max(0, position + 4 + length_bytes + length - size)
+        position += 4 + length_bytes + length
+    return 0
+
+
+def _variable_integer(file):
+    """(value, bytes used) of an EBML length; value None where the length is unknown."""
+    first = file.read(1)
+    if not first or not first[0]:
+        return None, 1
+    count = 9 - first[0].bit_length()
+    rest = file.read(count - 1)
+    value = int.from_bytes(first + rest, "big") & ((1 << 7 * count) - 1)
+    return (None if value == (1 << 7 * count) - 1 else value), count
