@@ -1,0 +1,7 @@
+"""Attention and recurrence layers. They use keras.ops alone and run on every Keras backend."""
+
+from glimpse.layers.attention_penalty import attention_penalty
+from glimpse.layers.soft_attention_lstm import SoftAttentionLSTM
+from glimpse.layers.soft_attention_lstm_cell import SoftAttentionLSTMCell
+
+__all__ = ["SoftAttentionLSTM", "SoftAttentionLSTMCell", "attention_penalty"]

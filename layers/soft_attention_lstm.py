@@ -1,0 +1,308 @@
+"""A deep LSTM over a clip that looks at the regions of each frame through soft attention.
+
+Sharma, Kiros, Salakhutdinov, "Action Recognition using Visual Attention", 2015,
+https://arxiv.org/abs/1511.04119.
+"""
+
+import keras
+from keras import ops
+
+from glimpse.layers.attention_override import check_override_shape, split_attention_override
+from glimpse.layers.soft_attention_lstm_cell import (
+    SoftAttentionLSTMCell,
+    copy_initializer,
+    project_regions,
+)
+from glimpse.layers.soft_attention_recurrence import soft_attention_recurrence
+
+
+@keras.saving.register_keras_serializable(package="glimpse")
+class SoftAttentionLSTM(keras.layers.Layer):
+    """Runs `SoftAttentionLSTMCell` over the frames of a clip.
+
+    With `initial_state="features"` each of the 2 * depth states starts at (Eq. 6 of the paper)
+
+        state_0 = tanh(A tanh(B m + b) + a)     m = mean of X[t, i] over regions i, real frames t
+
+    where B, b have `initial_state_units` and A, a have `units`; both differ for each state. The
+    layers are `initial_state_hidden_layers` and `initial_state_layers`, in the order of the states.
+
+    A masked frame leaves the states as they are, repeats the top one in `hidden_states`, and has
+    zero attention. Features are read frame by frame where they lie: no transposed copy is made.
+
+    Args:
+        units, depth, attention, attention_units, dropout: As in `SoftAttentionLSTMCell`, which
+            holds the weights as the attribute `cell`. Dropout is drawn anew for every step.
+        initial_state: "features" as above, or "zeros", which needs no frame of the future.
+        initial_state_units: Size of the inner tanh layer. Default: `units`; 0 leaves it out, as
+            the released code does.
+        return_state: Whether the call also returns the states after the last frame.
+        kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
+        kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+        recurrent_constraint, bias_constraint: As in `SoftAttentionLSTMCell`. Those of the kernel
+            and bias serve the initial state's layers too.
+        seed: Seed of the dropout.
+
+    Call arguments:
+        features: `(batch, frames, regions, features)`, float. `frames` may be unknown.
+        mask: `(batch, frames)`, bool; True where the frame is real.
+        initial_state: `[h_1, c_1, ...]` to start from instead, each `(batch, units)`.
+        attention_override: `(batch, frames, regions)`; see `apply_attention_override`.
+
+    Returns:
+        hidden_states: The top layer's, `(batch, frames, units)`.
+        attention_weights: `(batch, frames, regions)`.
+        states: With `return_state`, `[h_1, c_1, ..., h_depth, c_depth]` after the last frame.
+
+    Raises:
+        ValueError: If an argument is out of its range or a shape does not fit.
+    """
+
+    def __init__(
+        self,
+        units,
+        depth=1,
+        attention="state",
+        attention_units=None,
+        dropout=0.0,
+        initial_state="features",
+        initial_state_units=None,
+        return_state=False,
+        kernel_initializer="glorot_uniform",
+        recurrent_initializer="orthogonal",
+        bias_initializer="zeros",
+        unit_forget_bias=True,
+        kernel_regularizer=None,
+        recurrent_regularizer=None,
+        bias_regularizer=None,
+        kernel_constraint=None,
+        recurrent_constraint=None,
+        bias_constraint=None,
+        seed=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if initial_state not in ("features", "zeros"):
+            raise ValueError(
+                f'`initial_state` must be "features" or "zeros"; received {initial_state!r}.'
+            )
+        if initial_state_units is not None and (
+            not isinstance(initial_state_units, int) or initial_state_units < 0
+        ):
+            raise ValueError(
+                "`initial_state_units` must be None or an integer of at least 0; "
+                f"received {initial_state_units!r}."
+            )
+        self.initial_state = initial_state
+        self.initial_state_units = initial_state_units
+        self.return_state = return_state
+        self.supports_masking = True
+        self.cell = SoftAttentionLSTMCell(
+            units,
+            depth=depth,
+            attention=attention,
+            attention_units=attention_units,
+            dropout=dropout,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            seed=seed,
+            dtype=self.dtype_policy,
+            name="cell",
+        )
+        self.initial_state_hidden_layers = []
+        self.initial_state_layers = []
+        if initial_state == "features":
+            hidden_units = units if initial_state_units is None else initial_state_units
+            for state in self._state_names():
+                if hidden_units:
+                    self.initial_state_hidden_layers.append(
+                        self._tanh_layer(hidden_units, f"initial_{state}_hidden")
+                    )
+                self.initial_state_layers.append(self._tanh_layer(units, f"initial_{state}"))
+
+    def build(
+        self,
+        features_shape,
+        mask_shape=None,
+        initial_state_shape=None,
+        attention_override_shape=None,
+    ):
+        if len(features_shape) != 4 or None in features_shape[2:]:
+            raise ValueError(
+                "`features` must be (batch, frames, regions, features) with the last two known; "
+                f"received shape {tuple(features_shape)}. Reshape a feature map of (height, "
+                "width) to height * width regions first."
+            )
+        batch, _, regions, features = features_shape
+        self.cell.build((batch, regions, features))
+        shape = (batch, features)
+        for layer in self.initial_state_hidden_layers:
+            layer.build(shape)
+        if self.initial_state_hidden_layers:
+            shape = (batch, self.initial_state_hidden_layers[0].units)
+        for layer in self.initial_state_layers:
+            layer.build(shape)
+
+    def call(self, features, mask=None, initial_state=None, training=None, attention_override=None):
+        features = ops.convert_to_tensor(features, self.compute_dtype)
+        arguments = {"features": features}
+        if mask is not None:
+            mask = self._check_mask(mask, features.shape)
+            arguments["mask"] = ops.cast(mask, self.compute_dtype)
+        if initial_state is None:
+            arguments["states"] = self._initial_states(features, mask)
+        else:
+            arguments["states"] = self._check_states(initial_state)
+        if attention_override is not None:
+            own, given = split_attention_override(
+                attention_override, features.shape[:3], self.compute_dtype
+            )
+            arguments.update(own=ops.cast(own, self.compute_dtype), given=given)
+        if training and self.cell.dropout:
+            arguments["dropout"] = self._draw_dropout(features)
+        arguments.update(self._weights(features))
+        hidden_states, attention_weights, states = soft_attention_recurrence(arguments)
+        if self.return_state:
+            return hidden_states, attention_weights, states
+        return hidden_states, attention_weights
+
+    def _weights(self, features):
+        cell = self.cell
+        weights = {
+            name: [variable.value for variable in getattr(cell, name)]
+            for name in ("kernels", "recurrent_kernels", "biases")
+        }
+        if cell.attention == "state":
+            return {**weights, "attention_kernel": cell.attention_kernel.value}
+        values = project_regions(features, cell.value_kernel.value)
+        return {
+            **weights,
+            "values": values + cell.attention_bias.value,
+            "query_kernel": cell.query_kernel.value,
+            "score_kernel": cell.score_kernel.value,
+        }
+
+    def _initial_states(self, features, mask):
+        if self.initial_state == "zeros":
+            return self.cell.get_initial_state(ops.shape(features)[0])
+        frame_means = ops.mean(features, axis=2)  # (batch, frames, features)
+        if mask is None:
+            mean = ops.mean(frame_means, axis=1)
+        else:
+            real = ops.expand_dims(mask, -1)
+            count = ops.sum(ops.cast(real, self.compute_dtype), axis=1, keepdims=True)
+            # Divided before the sum, which might not fit into float16.
+            shares = frame_means / ops.maximum(count, 1)
+            mean = ops.sum(ops.where(real, shares, ops.zeros_like(shares)), axis=1)
+        states = []
+        for number, output_layer in enumerate(self.initial_state_layers):
+            hidden = mean
+            if self.initial_state_hidden_layers:
+                hidden = self.initial_state_hidden_layers[number](mean)
+            states.append(output_layer(hidden))
+        return states
+
+    def _draw_dropout(self, features):
+        cell = self.cell
+        batch, frames = ops.shape(features)[:2]
+        sizes = [features.shape[-1]] + [cell.units] * (cell.depth - 1)
+        return [
+            keras.random.dropout(
+                ops.ones((frames, batch, size), self.compute_dtype),
+                cell.dropout,
+                seed=cell.seed_generator,
+            )
+            for size in sizes
+        ]
+
+    def _check_mask(self, mask, features_shape):
+        mask = ops.cast(mask, "bool")
+        if len(mask.shape) != 2 or not _fits(mask.shape, features_shape[:2]):
+            raise ValueError(
+                f"`mask` must be (batch, frames) of the features, {tuple(features_shape[:2])}; "
+                f"received shape {tuple(mask.shape)}."
+            )
+        return mask
+
+    def _check_states(self, initial_state):
+        if (
+            not isinstance(initial_state, (list, tuple))
+            or len(initial_state) != 2 * self.cell.depth
+        ):
+            raise ValueError(
+                f"`initial_state` must be a list of {2 * self.cell.depth} states, "
+                f"[{', '.join(self._state_names())}]; received {_describe(initial_state)}."
+            )
+        states = [ops.cast(state, self.compute_dtype) for state in initial_state]
+        for name, state in zip(self._state_names(), states, strict=True):
+            if len(state.shape) != 2 or state.shape[-1] != self.cell.units:
+                raise ValueError(
+                    f"`initial_state`'s {name} must be (batch, {self.cell.units}); "
+                    f"received shape {tuple(state.shape)}."
+                )
+        return states
+
+    def _state_names(self):
+        return [f"{name}_{layer + 1}" for layer in range(self.cell.depth) for name in "hc"]
+
+    def _tanh_layer(self, units, name):
+        cell = self.cell
+        return keras.layers.Dense(
+            units,
+            activation="tanh",
+            kernel_initializer=copy_initializer(cell.kernel_initializer),
+            bias_initializer=copy_initializer(cell.bias_initializer),
+            kernel_regularizer=cell.kernel_regularizer,
+            bias_regularizer=cell.bias_regularizer,
+            kernel_constraint=cell.kernel_constraint,
+            bias_constraint=cell.bias_constraint,
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def compute_mask(self, features, previous_mask=None):
+        masks = [previous_mask, None]
+        return masks + [None] * (2 * self.cell.depth) if self.return_state else masks
+
+    def compute_output_shape(
+        self,
+        features_shape,
+        mask_shape=None,
+        initial_state_shape=None,
+        attention_override_shape=None,
+    ):
+        batch, frames, regions, _ = features_shape
+        if attention_override_shape is not None:
+            check_override_shape(attention_override_shape, features_shape[:3])
+        shapes = ((batch, frames, self.cell.units), (batch, frames, regions))
+        if not self.return_state:
+            return shapes
+        return (*shapes, [(batch, self.cell.units)] * (2 * self.cell.depth))
+
+    def get_config(self):
+        cell = self.cell.get_config()
+        for name in ("name", "trainable", "dtype"):
+            del cell[name]
+        return {
+            **super().get_config(),
+            **cell,
+            "initial_state": self.initial_state,
+            "initial_state_units": self.initial_state_units,
+            "return_state": self.return_state,
+        }
+
+
+def _fits(shape, expected):
+    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, expected, strict=True))
+
+
+def _describe(value):
+    return f"{len(value)} values" if isinstance(value, (list, tuple)) else repr(value)
