@@ -1,0 +1,28 @@
+"""A file that appears under its own name only once it is whole."""
+
+import contextlib
+import os
+import pathlib
+
+
+@contextlib.contextmanager
+def partial_file(path):
+    """Gives a temporary path beside `path` to write to, and renames it at the end.
+
+    If the block raises, the temporary file is removed and whatever was at `path` stays.
+
+    Args:
+        path: Where the file will be; its folder must exist. The temporary name has its suffix.
+
+    Raises:
+        FileNotFoundError: If the folder does not exist.
+    """
+    path = pathlib.Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"The folder of {path} does not exist: create it first.")
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
