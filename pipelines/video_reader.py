@@ -7,10 +7,10 @@ import os
 # setting once, when the first video is opened.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-import cv2  # noqa: E402
+import cv2
 
-from glimpse.pipelines.interlaced_streams import is_interlaced  # noqa: E402
-from glimpse.pipelines.truncated_files import counts_samples, missing_bytes  # noqa: E402
+from glimpse.pipelines.interlaced_streams import is_interlaced
+from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
 
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

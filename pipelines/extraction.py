@@ -1,0 +1,337 @@
+"""Sends each frame of a data set through a backbone once and keeps the features."""
+
+import collections
+import dataclasses
+import os
+
+import numpy as np
+import tqdm
+from absl import logging
+
+from glimpse.pipelines.backbone_function import BackboneFunction
+from glimpse.pipelines.clips import SPLITS
+from glimpse.pipelines.decoded_clips import DecodedClips
+from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
+from glimpse.pipelines.feature_store import (
+    FEATURE_DTYPES,
+    FeatureStore,
+    FeatureWriter,
+    backbone_fingerprint,
+    feature_key,
+    file_sha256,
+)
+from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version, display_name
+
+
+def extract_features(
+    clip_set,
+    backbone,
+    folder,
+    dtype="float16",
+    batch_size=64,
+    limit=None,
+    progress=True,
+    on_error="fail",
+    decode_threads=None,
+):
+    """Extracts the features of all clips into a folder, going on where an earlier call stopped.
+
+    Decoding runs in threads beside the backbone, and batches reach across videos
+    as long as the frame size stays the same. A clip whose features are in the
+    folder already is hashed and not decoded again.
+
+    Args:
+        clip_set: From `read_clips`.
+        backbone: A `keras.Model` (or other callable with a string attribute
+            `fingerprint`): uint8 RGB frames `(batch, height, width, 3)` to features
+            `(batch, height, width, features)`.
+        folder: Where to write: `features/KEY.npy` per video, and `index.json`.
+        dtype: "float16" or "float32".
+        batch_size: Frames per call of the backbone.
+        limit: Clips per split, taken from its classes in turn; None: all.
+        progress: Whether to show a progress bar.
+        on_error: "fail": raise at the end, when all readable clips are stored, if a
+            clip could not be decoded; "report": count it in the index.
+        decode_threads: Videos decoded at a time; None: 1 for up to 3 processors, else 2.
+
+    Returns:
+        The FeatureIndex.
+
+    Raises:
+        VideoError: If clips could not be decoded and `on_error` is "fail"; it lists
+            all of them.
+        ValueError: If an argument is wrong, a feature is not finite in `dtype`, or
+            two clips give features of different shapes.
+    """
+    _check_arguments(clip_set, dtype, limit, on_error)
+    clips = _select(clip_set.clips, limit)
+    decoder = decoder_version()
+    fingerprint = backbone_fingerprint(backbone)
+    store = FeatureStore(os.path.join(folder, FEATURES_FOLDER))
+    jobs = [_Job(clip) for clip in clips]
+
+    def needs_decoding(job):
+        job.key = feature_key(_hash(job.clip.path), fingerprint, dtype, decoder)
+        metadata = store.metadata(job.key)
+        shape = store.shape(job.key) if metadata else None
+        if shape is None:
+            return True
+        job.metadata, job.shape = metadata, shape
+        return False
+
+    run = _Run(BackboneFunction(backbone, dtype, batch_size), store)
+    threads = decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1)
+    bar = tqdm.tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress)
+    with (
+        bar,
+        run,
+        DecodedClips(jobs, lambda job: job.clip.path, needs_decoding, threads) as decoded,
+    ):
+        for job, chunks in decoded:
+            for chunk in chunks:
+                run.add(job, chunk)
+            run.finish(job, chunks)
+            bar.set_postfix(frames=run.num_frames, refresh=False)
+            bar.update()
+    failed = tuple(
+        {"path": job.clip.path, "reason": job.error} for job in jobs if job.error is not None
+    )
+    if failed and on_error == "fail":
+        reasons = "\n".join(f"  {entry['reason']}" for entry in failed)
+        raise VideoError(
+            f"{len(failed)} of {len(jobs)} clips could not be decoded, the others are stored:\n"
+            f'{reasons}\nRepair or remove them, or use on_error="report" to go on without them.'
+        )
+    stored = [job for job in jobs if job.error is None]
+    index = FeatureIndex(
+        folder=os.path.abspath(os.fsdecode(folder)),
+        dataset=clip_set.name,
+        split_hash=clip_set.split_hash,
+        label_names=tuple(clip_set.label_names),
+        backbone=str(getattr(backbone, "name", type(backbone).__name__)),
+        backbone_fingerprint=fingerprint,
+        dtype=dtype,
+        feature_shape=_feature_shape(stored),
+        decoder=decoder,
+        limit=limit,
+        expected=len(jobs),
+        failed=failed,
+        warnings=tuple(
+            {"path": job.clip.path, "reason": warning}
+            for job in stored
+            for warning in job.metadata["warnings"]
+        ),
+        entries=tuple(_entry(job) for job in stored),
+    )
+    index.save()
+    for title, entries in (("could not be decoded", failed), ("lack frames", index.warnings)):
+        if entries:
+            logging.warning("%d clips %s, such as: %s", len(entries), title, entries[0]["reason"])
+    return index
+
+
+def extract_video(path, backbone, dtype="float32", batch_size=64, keep_frames=False):
+    """Decodes one video and sends its frames through a backbone.
+
+    Args:
+        path: The video file.
+        backbone: As in `extract_features`, or a BackboneFunction, which is then used
+            as it is: its graph serves many videos.
+        dtype: "float16" or "float32".
+        batch_size: Frames per call of the backbone.
+        keep_frames: Whether to return the frames too; they stay in memory.
+
+    Returns:
+        features `(frames, height, width, features)`, the video's frames per second,
+        and the frames, uint8 `(frames, height, width, 3)`, or None.
+
+    Raises:
+        VideoError: If the video cannot be decoded.
+    """
+    if not isinstance(backbone, BackboneFunction):
+        backbone = BackboneFunction(backbone, dtype, batch_size)
+    features, kept, batch = [], [], []
+    with VideoReader(path) as reader:
+        for frame in reader:
+            batch.append(frame)
+            if keep_frames:
+                kept.append(frame)
+            if len(batch) == backbone.batch_size:
+                features.append(backbone(np.stack(batch)).numpy())
+                batch = []
+        if batch:
+            features.append(backbone(np.stack(batch)).numpy())
+        for warning in reader.warnings:
+            logging.warning("%s", warning)
+        frames_per_second = reader.frames_per_second
+    return np.concatenate(features), frames_per_second, np.stack(kept) if keep_frames else None
+
+
+@dataclasses.dataclass(eq=False)
+class _Job:
+    """One clip on its way through the extraction."""
+
+    clip: object
+    key: str | None = None
+    metadata: dict | None = None
+    shape: tuple | None = None
+    writer: FeatureWriter | None = None
+    error: str | None = None
+
+
+class _Run:
+    """Collects frames into batches, runs the backbone, and hands the features to the writers.
+
+    One batch is always under way while the next one is collected, so that a device
+    with its own queue does not wait for this thread.
+    """
+
+    def __init__(self, function, store):
+        self.num_frames = 0
+        self._function = function
+        self._store = store
+        self._buffer = None
+        self._filled = 0
+        self._segments = []
+        self._under_way = None
+        self._unfinished = collections.deque()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *unused):
+        try:
+            if kind is None:
+                self._flush()
+                self._collect()
+        finally:
+            for job in self._unfinished:
+                if job.writer is not None:
+                    job.writer.discard()
+
+    def add(self, job, frames):
+        """Takes frames `(frames, height, width, 3)` of a job."""
+        if job.writer is None:
+            job.writer = FeatureWriter(self._store, job.key, self._function.dtype)
+            self._unfinished.append(job)
+        if self._buffer is None or self._buffer.shape[1:] != frames.shape[1:]:
+            self._flush()
+            self._buffer = np.empty((self._function.batch_size, *frames.shape[1:]), np.uint8)
+        while len(frames):
+            taken = frames[: len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            self._segments.append((job, len(taken)))
+            frames = frames[len(taken) :]
+            if self._filled == len(self._buffer):
+                self._flush()
+
+    def finish(self, job, chunks):
+        """Says that a job's last frame was added, or that it has failed."""
+        if chunks.error is not None:
+            name = display_name(job.clip.path)
+            text = str(chunks.error)
+            job.error = text if isinstance(chunks.error, VideoError) else f"{name}: {text}"
+        elif chunks.facts is not None:
+            job.metadata = {
+                "num_frames": chunks.facts.num_frames,
+                "frames_per_second": chunks.facts.frames_per_second,
+                "warnings": list(chunks.facts.warnings),
+            }
+            self.num_frames += chunks.facts.num_frames
+        self._store_finished()
+
+    def _flush(self):
+        if not self._filled:
+            return
+        features = self._function(self._buffer[: self._filled])
+        self._collect()
+        self._under_way = features, self._segments
+        self._filled, self._segments = 0, []
+
+    def _collect(self):
+        if self._under_way is None:
+            return
+        features, segments = self._under_way
+        self._under_way = None
+        features = features.numpy()
+        for job, count in segments:
+            if job.error is None:
+                try:
+                    job.writer.append(features[:count])
+                except ValueError as error:
+                    raise ValueError(f"{display_name(job.clip.path)}: {error}") from error
+            features = features[count:]
+        self._store_finished()
+
+    def _store_finished(self):
+        while self._unfinished:
+            job = self._unfinished[0]
+            if job.error is not None:
+                job.writer.discard()
+            elif job.metadata and job.metadata["num_frames"] == job.writer.num_frames:
+                job.writer.metadata = job.metadata
+                job.writer.commit()
+                job.shape = self._store.shape(job.key)
+            else:
+                return
+            self._unfinished.popleft()
+
+
+def _check_arguments(clip_set, dtype, limit, on_error):
+    if dtype not in FEATURE_DTYPES:
+        raise ValueError(f"dtype must be one of {FEATURE_DTYPES}, got {dtype!r}.")
+    if on_error not in ("fail", "report"):
+        raise ValueError(f'on_error must be "fail" or "report", got {on_error!r}.')
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1 or None, got {limit!r}.")
+    if not clip_set.clips:
+        raise ValueError("clip_set holds no clips.")
+
+
+def _select(clips, limit):
+    """The first `limit` clips of each split, taken from its classes in turn."""
+    if limit is None:
+        return list(clips)
+    rank = collections.Counter()
+    ranks = []
+    for number, clip in enumerate(clips):
+        ranks.append((rank[clip.split, clip.label], number))
+        rank[clip.split, clip.label] += 1
+    chosen = []
+    for split in SPLITS:
+        chosen += sorted(r for r, c in zip(ranks, clips, strict=True) if c.split == split)[:limit]
+    return [clips[number] for number in sorted(number for _, number in chosen)]
+
+
+def _hash(path):
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise VideoError(f"{display_name(path)}: cannot be read ({error.strerror}).") from error
+
+
+def _feature_shape(jobs):
+    shapes = {}
+    for job in jobs:
+        shapes.setdefault(tuple(job.shape[1:]), job.clip.path)
+    if len(shapes) > 1:
+        examples = ", ".join(f"{shape} ({display_name(path)})" for shape, path in shapes.items())
+        raise ValueError(
+            f"The clips give features of {len(shapes)} shapes: {examples}; use a backbone that "
+            "resizes its frames."
+        )
+    return next(iter(shapes), ())
+
+
+def _entry(job):
+    clip = job.clip
+    return IndexedClip(
+        clip_id=clip.clip_id,
+        path=clip.path,
+        label=clip.label,
+        split=clip.split,
+        key=job.key,
+        num_frames=job.shape[0],
+        frames_per_second=job.metadata["frames_per_second"],
+    )

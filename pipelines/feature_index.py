@@ -1,0 +1,156 @@
+"""What a folder of extracted features holds: which clips, whose split, made by what."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+
+from glimpse.pipelines.clips import SPLITS
+from glimpse.pipelines.feature_store import FeatureStore
+from glimpse.pipelines.partial_file import partial_file
+
+INDEX_FILE = "index.json"
+FEATURES_FOLDER = "features"
+FORMAT = "glimpse features"
+FORMAT_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexedClip:
+    """One clip whose features are stored.
+
+    Args:
+        clip_id, path, label, split: As in `Clip`.
+        key: Name of its features in the store.
+        num_frames: Frames of the video, counted by decoding.
+        frames_per_second: Rate of the video.
+    """
+
+    clip_id: str
+    path: str
+    label: int
+    split: str
+    key: str
+    num_frames: int
+    frames_per_second: float
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureIndex:
+    """The content of `index.json` in a folder of features.
+
+    Args:
+        folder: Absolute path of the folder.
+        dataset: Name of the data set.
+        split_hash: `ClipSet.split_hash` of the whole data set.
+        label_names: Class names in label order.
+        backbone: Name of the backbone.
+        backbone_fingerprint: Hash of its config and weights.
+        dtype: "float16" or "float32".
+        feature_shape: Shape of one frame's features, such as (height, width, features).
+        decoder: Name and version of the video decoder.
+        limit: Clips per split that were asked for, or None for all.
+        expected: Clips asked for.
+        failed: Tuple of {path, reason}, one for each clip that could not be decoded.
+        warnings: Tuple of {path, reason}: clips that were decoded, with signs of missing frames.
+        entries: Tuple of IndexedClip: all clips whose features are stored.
+    """
+
+    folder: str
+    dataset: str
+    split_hash: str
+    label_names: tuple
+    backbone: str
+    backbone_fingerprint: str
+    dtype: str
+    feature_shape: tuple
+    decoder: str
+    limit: int | None
+    expected: int
+    failed: tuple
+    warnings: tuple
+    entries: tuple
+
+    @property
+    def seen(self):
+        """Clips whose features are stored."""
+        return len(self.entries)
+
+    @property
+    def store(self):
+        """The FeatureStore with the features."""
+        return FeatureStore(os.path.join(self.folder, FEATURES_FOLDER))
+
+    def clips(self, split):
+        """The clips of "train", "val" or "test", in the data set's order."""
+        if split not in SPLITS:
+            raise ValueError(f"split must be one of {SPLITS}, got {split!r}.")
+        return tuple(clip for clip in self.entries if clip.split == split)
+
+    def path(self, clip):
+        """The .npy file with a clip's features."""
+        return self.store.path(clip.key)
+
+    def read(self, clip, start=0, stop=None):
+        """Features `(frames, height, width, features)` of frames start to stop of a clip."""
+        return self.store.read(clip.key, start, stop)
+
+    def save(self):
+        """Writes `index.json` into the folder."""
+        values = dataclasses.asdict(self)
+        values.pop("folder")
+        values["clips"] = values.pop("entries")
+        values["counts"] = {
+            "expected": self.expected,
+            "seen": self.seen,
+            "failed": len(self.failed),
+        }
+        values = {"format": FORMAT, "format_version": FORMAT_VERSION, **values}
+        os.makedirs(self.folder, exist_ok=True)
+        text = json.dumps(values, indent=1) + "\n"
+        with partial_file(os.path.join(self.folder, INDEX_FILE)) as partial:
+            partial.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder):
+        """Reads the index of a folder that `extract_features` wrote.
+
+        Raises:
+            ValueError: If the folder has no index, or one of something else, or of
+                another version of the format.
+        """
+        folder = os.path.abspath(os.fsdecode(folder))
+        path = os.path.join(folder, INDEX_FILE)
+        try:
+            with open(path, encoding="utf-8") as file:
+                values = json.load(file)
+        except (FileNotFoundError, NotADirectoryError):
+            raise ValueError(
+                f"{path}: no such file; extract features into this folder first."
+            ) from None
+        except ValueError as error:
+            raise ValueError(
+                f"{path}: is not JSON ({error}); extract the features again."
+            ) from error
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise ValueError(f"{path}: is not an index of features; name the right folder.")
+        if values.get("format_version") != FORMAT_VERSION:
+            raise ValueError(
+                f"{path}: has format version {values.get('format_version')!r}, this program reads "
+                f"{FORMAT_VERSION}; extract the features again (stored ones are used)."
+            )
+        try:
+            entries = tuple(IndexedClip(**clip) for clip in values["clips"])
+            fields = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
+            for name in ("label_names", "feature_shape", "failed", "warnings"):
+                fields[name] = tuple(fields[name])
+            index = cls(folder=folder, entries=entries, **fields)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path}: is damaged ({error}); extract the features again."
+            ) from error
+        labels = np.array([clip.label for clip in entries])
+        if labels.size and not (0 <= labels.min() and labels.max() < len(index.label_names)):
+            raise ValueError(f"{path}: is damaged (a label has no name); extract again.")
+        return index
