@@ -169,8 +169,10 @@ def _draw_clip(strip, clip, columns, tile_size, boxes, drawing):
             strip.image(x, strip.y, image)
             if boxes and gaze.boxes is not None:
                 corners = gaze.boxes[index].reshape(2, 2)
-                corners = np.clip(corners, 0, first.frame_size[::-1]).reshape(-1)
-                strip.outline(corners, (x, strip.y), factor)
+                corners = np.clip(corners, 0, first.frame_size[::-1])
+                # A box that has left the frame has no sides to draw.
+                if np.all(corners[1] > corners[0]):
+                    strip.outline(corners.reshape(-1), (x, strip.y), factor)
         strip.y += tile_size[1]
 
     draw_row(first, tiles)
