@@ -1,0 +1,1 @@
+"""One absl app a file, each imported only when it is called."""

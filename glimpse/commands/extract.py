@@ -1,0 +1,49 @@
+"""Run every frame of a data set through a backbone, once, and keep the features on disk.
+
+A data set is a folder that `glimpse render` wrote, or your own: FOLDER/CLASS/VIDEO, which is split
+at random with a seed, or FOLDER/{train,val,test}/CLASS/VIDEO. Features that are there already are
+used again, so an interrupted extraction goes on when the command is given again.
+
+Example: glimpse extract --data=tiny --output=tiny_features
+"""
+
+from absl import flags
+
+from glimpse.pipelines.clips import read_clips
+from glimpse.pipelines.extraction import extract_features
+from glimpse.trained_model import load_backbone
+
+_DATA = flags.DEFINE_string("data", None, "Folder of the data set (required).", required=True)
+_OUTPUT = flags.DEFINE_string("output", None, "Folder of the features (required).", required=True)
+_BACKBONE = flags.DEFINE_string("backbone", "small", "Name of a backbone, or a .keras file.")
+_DTYPE = flags.DEFINE_enum("dtype", "float16", ["float16", "float32"], "Type of the features.")
+_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Frames in a batch.", lower_bound=1)
+_LIMIT = flags.DEFINE_integer("limit", None, "Clips per split; default: all.", lower_bound=1)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the split of FOLDER/CLASS/VIDEO.", lower_bound=0)
+_ON_ERROR = flags.DEFINE_enum(
+    "on_error",
+    "fail",
+    ["fail", "report"],
+    "What to do at the end if videos could not be decoded: fail, or report them and go on without.",
+)
+
+
+def main(argv):
+    """Extracts the features and prints the counts."""
+    clips = read_clips(_DATA.value, seed=_SEED.value)
+    index = extract_features(
+        clips,
+        load_backbone(_BACKBONE.value),
+        _OUTPUT.value,
+        dtype=_DTYPE.value,
+        batch_size=_BATCH_SIZE.value,
+        limit=_LIMIT.value,
+        on_error=_ON_ERROR.value,
+    )
+    frames = sum(clip.num_frames for clip in index.entries)
+    print(
+        f"{_OUTPUT.value}: {index.seen} of {index.expected} clips, {frames} frames, "
+        f"{len(index.failed)} failed, features {tuple(index.feature_shape)} {index.dtype}."
+    )
+    for failure in index.failed:
+        print(f"  left out {failure['path']}: {failure['reason']}")

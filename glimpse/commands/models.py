@@ -1,0 +1,31 @@
+"""List the models of the zoo, their sizes, and the trained weights that ship with glimpse.
+
+Example: glimpse models --pattern='soft*'
+"""
+
+from absl import flags
+from tabulate import tabulate
+
+from glimpse.models.registry import describe_models
+from glimpse.models.weights_card import read_cards
+
+_PATTERN = flags.DEFINE_string("pattern", "*", "Shell-style pattern that the names must match.")
+_PRETRAINED = flags.DEFINE_bool("pretrained", False, "List trained weights in place of variants.")
+
+
+def main(argv):
+    """Prints a table of variants or of trained weights."""
+    if _PRETRAINED.value:
+        rows = [
+            {"name": card.name, "license": card.license, **_scalars(card.facts)}
+            for card in read_cards().values()
+        ]
+    else:
+        rows = describe_models(_PATTERN.value)
+    if not rows:
+        raise ValueError(f"--pattern={_PATTERN.value!r} matches no model; try --pattern='*'.")
+    print(tabulate(rows, headers="keys"))
+
+
+def _scalars(facts):
+    return {name: value for name, value in facts.items() if isinstance(value, str | int | float)}

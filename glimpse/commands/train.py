@@ -1,0 +1,31 @@
+"""Train a model of the zoo on features that `glimpse extract` wrote.
+
+The defaults are those of Sharma et al. 2015, section 4.2. A run can be stopped at any time and
+goes on with --resume, to the same bits as if it had not been stopped. Flags may stand in a file,
+one a line: --flagfile=my.flags.
+
+Example: glimpse train --features=tiny_features --run=runs/soft --model=soft_attention_small
+         --num_frames=15 --frames_per_second=7.5 --windows_per_clip=1 --epochs=20
+"""
+
+from absl import flags
+
+from glimpse.pipelines.training import train
+from glimpse.training_flags import TrainingFlags
+
+_FEATURES = flags.DEFINE_string("features", None, "Folder of features (required).", required=True)
+_RUN = flags.DEFINE_string("run", None, "Folder of this run (required).", required=True)
+_RESUME = flags.DEFINE_bool("resume", False, "Go on with the run in the folder, if there is one.")
+_TRAINING = TrainingFlags(module_name=__name__)
+
+
+def main(argv):
+    """Trains and prints the best epoch's figures."""
+    config = _TRAINING.read()
+    results = train(_FEATURES.value, _RUN.value, config, resume=_RESUME.value)
+    best = results["best"]
+    print(
+        f"{_RUN.value}: {results['model']}, {results['parameters']} parameters, best epoch "
+        f"{results['best_epoch'] + 1} of {config.epochs}: "
+        + ", ".join(f"{name} {best[name]:.4f}" for name in best if name.startswith("val_"))
+    )

@@ -1,0 +1,97 @@
+"""The flags of a training run, for `glimpse train` and for recipes (files of such flags)."""
+
+import json
+
+from absl import flags
+
+from glimpse.pipelines.training_config import TrainingConfig
+
+_DEFAULT = TrainingConfig()
+_KNOBS = {
+    "model": (flags.DEFINE_string, "Variant; `glimpse models` lists them."),
+    "epochs": (flags.DEFINE_integer, "Passes over the training clips."),
+    "batch_size": (flags.DEFINE_integer, "Windows in a batch."),
+    "learning_rate": (flags.DEFINE_float, "Adam's learning rate at the start."),
+    "schedule": (flags.DEFINE_string, "constant, or cosine to zero at the last step."),
+    "clip_norm": (flags.DEFINE_float, "Largest global norm of a gradient; 0: no limit."),
+    "attention_penalty": (flags.DEFINE_float, "lambda of Eq. 7."),
+    "weight_decay": (flags.DEFINE_float, "gamma of Eq. 7."),
+    "decoupled_weight_decay": (flags.DEFINE_bool, "Apply gamma by AdamW, not in the loss."),
+    "num_frames": (flags.DEFINE_integer, "Frames in a window."),
+    "frames_per_second": (flags.DEFINE_float, "Rate of a window's frames; default: the video's."),
+    "block_stride": (flags.DEFINE_integer, "Video frames between the starts of windows."),
+    "windows_per_clip": (
+        flags.DEFINE_integer,
+        "Windows from each clip in an epoch, at random; default: every window once.",
+    ),
+    "monitor": (flags.DEFINE_string, "What picks the best epoch in validation: accuracy or loss."),
+    "seed": (flags.DEFINE_integer, "Seed of weights, dropout and order."),
+    "mixed_precision": (flags.DEFINE_string, "float32, mixed_bfloat16 or mixed_float16."),
+    "jit_compile": (flags.DEFINE_bool, "Compile the training step with XLA."),
+}
+
+
+class TrainingFlags:
+    """Defines the flags of a `TrainingConfig` and reads one from their values.
+
+    Args:
+        flag_values: Where to define them; default: absl's own.
+        module_name: The module whose help shows them.
+    """
+
+    def __init__(self, flag_values=flags.FLAGS, module_name=None):
+        self._holders = {
+            name: define(
+                name,
+                getattr(_DEFAULT, name),
+                text,
+                flag_values=flag_values,
+                module_name=module_name,
+            )
+            for name, (define, text) in _KNOBS.items()
+        }
+        self._options = flags.DEFINE_string(
+            "model_options",
+            "{}",
+            "JSON of constructor arguments in place of the variant's, such as "
+            '{"attention": "state"}.',
+            flag_values=flag_values,
+            module_name=module_name,
+        )
+
+    def read(self):
+        """Returns the `TrainingConfig` that the flags describe.
+
+        Raises:
+            ValueError: If a value is out of range.
+        """
+        try:
+            options = json.loads(self._options.value)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"--model_options={self._options.value}: not JSON ({error})."
+            ) from error
+        if not isinstance(options, dict):
+            raise ValueError(f"--model_options={self._options.value}: must be a JSON object.")
+        values = {name: holder.value for name, holder in self._holders.items()}
+        return TrainingConfig(model_options=options, **values)
+
+
+def read_recipe(path, **changes):
+    """Returns the `TrainingConfig` of a flag file, with some flags changed.
+
+    Args:
+        path: The flag file, one `--flag=value` a line.
+        **changes: Flags by name with values in place of the file's.
+
+    Raises:
+        ValueError: If the file names an unknown flag or a value is out of range.
+    """
+    values = flags.FlagValues()
+    training_flags = TrainingFlags(values)
+    arguments = [f"--{name}={value}" for name, value in changes.items()]
+    try:
+        values(["recipe", f"--flagfile={path}", *arguments])
+    except flags.Error as error:
+        raise ValueError(f"{path}: {error}") from error
+    return training_flags.read()

@@ -1,0 +1,115 @@
+"""The one registry: from a name to a model, with or without trained weights."""
+
+import difflib
+import fnmatch
+import os
+import zipfile
+
+import keras
+
+from glimpse.models import (
+    pooled_lstm_classifier,
+    soft_attention_classifier,
+    softmax_regression_classifier,
+)
+from glimpse.models.weights_card import read_cards
+
+_CLASSES = {
+    pooled_lstm_classifier.PooledLSTMClassifier: pooled_lstm_classifier.VARIANTS,
+    soft_attention_classifier.SoftAttentionClassifier: soft_attention_classifier.VARIANTS,
+    softmax_regression_classifier.SoftmaxRegressionClassifier: (
+        softmax_regression_classifier.VARIANTS
+    ),
+}
+_VARIANTS = {
+    name: (model_class, sizes)
+    for model_class, variants in _CLASSES.items()
+    for name, sizes in variants.items()
+}
+
+
+def list_models(pattern="*", pretrained=False):
+    """Returns the names of the zoo's models, sorted.
+
+    Args:
+        pattern: Shell-style pattern, such as `"soft*"`.
+        pretrained: Whether to list trained weights (`variant.tag`) in place of variants.
+
+    >>> "soft_attention_base" in list_models("soft*")
+    True
+    """
+    names = _pretrained() if pretrained else _VARIANTS
+    return sorted(fnmatch.filter(names, pattern))
+
+
+def create_model(name, num_classes, **options):
+    """Returns a new, untrained model.
+
+    Args:
+        name: A variant from `list_models()`.
+        num_classes: Number of classes.
+        **options: Constructor arguments of the model's class, in place of the variant's.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    if name not in _VARIANTS:
+        raise ValueError(_unknown("model", name, _VARIANTS))
+    model_class, sizes = _VARIANTS[name]
+    return model_class(num_classes, **{**sizes, **options})
+
+
+def load_model(name):
+    """Returns a trained model: shipped weights by `variant.tag`, or a `.keras` file by its path.
+
+    Shipped files are compared with their card's SHA-256 first, and their licence is printed.
+    Files are read in Keras's safe mode: nothing in them is executed.
+
+    Raises:
+        FileNotFoundError: If a path does not exist.
+        ValueError: If the name is unknown, or the file is not a readable `.keras` file.
+    """
+    path = os.fspath(name)
+    if path.endswith(".keras") or os.path.exists(path):
+        return _read(path)
+    cards = _pretrained()
+    if path not in cards:
+        raise ValueError(_unknown("weights", path, cards) + " A path must end in .keras.")
+    card = cards[path]
+    model = _read(card.verified_path())
+    keras.utils.io_utils.print_msg(f"{card.name}: weights under {card.license}.")
+    return model
+
+
+def describe_models(pattern="*"):
+    """Returns one dict a variant: its name, class and sizes, for tables."""
+    return [
+        {
+            "name": name,
+            "class": _VARIANTS[name][0].__name__,
+            "sizes": ", ".join(f"{key}={value}" for key, value in _VARIANTS[name][1].items()),
+        }
+        for name in list_models(pattern)
+    ]
+
+
+def _pretrained():
+    return {name: card for name, card in read_cards().items() if "." in name}
+
+
+def _read(path):
+    if os.path.isdir(path):
+        raise ValueError(
+            f"{path} is a folder, not a .keras file. A SavedModel is read with "
+            "tf.saved_model.load or keras.layers.TFSMLayer."
+        )
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"No such model file: {path}.")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} is not a .keras file, or it is truncated: make or fetch it anew.")
+    return keras.saving.load_model(path, safe_mode=True)
+
+
+def _unknown(what, name, known):
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or sorted(known)[:5]
+    return f"Unknown {what} {name!r}. Nearest: {', '.join(near) or 'none'}."

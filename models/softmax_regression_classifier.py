@@ -1,0 +1,69 @@
+"""Softmax regression on the full feature cube: a baseline of Sharma et al., 2015, section 4.2.1."""
+
+import keras
+from keras import ops
+
+from glimpse.models.step_classifier import StepClassifier
+
+VARIANTS = {"softmax_regression": {}}
+
+
+@keras.saving.register_keras_serializable(package="glimpse")
+class SoftmaxRegressionClassifier(StepClassifier):
+    """Classifies each frame by a linear map of all its features, then averages over the frames.
+
+        logits[t] = W vec(X[t]) + b
+
+    "The softmax regression model uses the complete 7x7x1024 feature cube as its input to predict
+    the label at each time-step t" (section 4.2.1).
+
+    Args:
+        num_classes: Number of classes.
+        dropout: Rate in [0, 1), on the cube.
+        label_names: Name of each class.
+        multi_label: Whether a clip may have several labels.
+        sampling: How the training clips were sampled; see `StepClassifier`.
+
+    Call arguments:
+        features: `(batch, frames, height, width, features)`.
+        mask: `(batch, frames)`, True where the frame is real.
+        attention_override: Must be None: this model has no gaze to override.
+
+    Returns:
+        A dict of `probabilities (batch, classes)`, `logits`, `step_logits (batch, frames,
+        classes)` and `step_probabilities`.
+    """
+
+    def __init__(
+        self,
+        num_classes,
+        dropout=0.5,
+        label_names=None,
+        multi_label=False,
+        sampling=None,
+        **kwargs,
+    ):
+        super().__init__(num_classes, label_names, multi_label, sampling, **kwargs)
+        self.dropout = dropout
+        self.cube_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
+        self.classes = keras.layers.Dense(num_classes, dtype=self.dtype_policy, name="classes")
+
+    def build(self, features_shape, mask_shape=None, attention_override_shape=None):
+        batch, frames, height, width, features = features_shape
+        if height is None or width is None or features is None:
+            raise ValueError(
+                "`features` must have a known height, width and number of features, got shape "
+                f"{tuple(features_shape)}."
+            )
+        self.classes.build((batch, frames, height * width * features))
+
+    def call(self, features, mask=None, training=None, attention_override=None):
+        if attention_override is not None:
+            raise ValueError("`attention_override` must be None: softmax regression has no gaze.")
+        batch, frames, height, width, channels = ops.shape(features)
+        cube = ops.reshape(features, (batch, frames, height * width * channels))
+        step_logits = self.classes(self.cube_dropout(cube, training=training))
+        return self.answer(step_logits, mask)
+
+    def get_config(self):
+        return {**super().get_config(), "dropout": self.dropout}
