@@ -34,7 +34,7 @@ _HAT_BRIM = ((-0.16, 0.05), (0.16, 0.05), (0.16, 0.11), (-0.16, 0.11))
 _HAT_TOP_COLOUR = (15, 15, 15)
 _HAT_BRIM_COLOUR = (245, 140, 20)
 _FRACTIONAL_BITS = 4
-# Anti-aliasing colours pixels up to this far outside the ideal outline.
+# OpenCV's anti-aliased outlines reach about this far outside the ideal ones.
 _BLEED = 1.0
 
 
@@ -95,6 +95,7 @@ def pose(action, phase, mirrored=False):
         angle = 0.25 + 2.5 * swing
         left = right = (angle, angle)
         stance = 0.06 + 0.20 * swing
+        hip_height = min(hip_height, math.sqrt((2 * _LEG) ** 2 - stance**2))
     elif action == "squat":
         hip_height -= 0.24 * swing
         angle = 0.25 + 1.3 * swing
@@ -113,8 +114,6 @@ def pose(action, phase, mirrored=False):
         angle = 0.2 + 2.7 * lift
         left = right = (angle, angle)
 
-    if stance > 0.2 or action == "jack":
-        hip_height = min(hip_height, math.sqrt((2 * _LEG) ** 2 - stance**2))
     hip = (0.0, hip_height)
     neck = (_TORSO * math.sin(tilt), hip_height + _TORSO * math.cos(tilt))
     head = (neck[0] + _NECK * math.sin(tilt), neck[1] + _NECK * math.cos(tilt))
@@ -163,7 +162,9 @@ def _hat_polygons(joints, height):
 
 
 def figure_box(joints, height, hat):
-    """Returns the box `[x0, y0, x1, y1]` around everything `draw_figure` would colour.
+    """Returns the tight box `[x0, y0, x1, y1]` around what `draw_figure` draws.
+
+    Every pixel that is coloured by more than a quarter touches it; fainter ones may lie outside.
 
     Args:
         joints: (joints, 2) in pixels.

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import tqdm
 
+from glimpse.pipelines.partial_file import partial_file
 from glimpse.pipelines.tiny_actions_captions import reference_captions
 from glimpse.pipelines.tiny_actions_config import SPLITS, TinyActionsConfig
 from glimpse.pipelines.tiny_actions_drawing import draw_scene, sample_background
@@ -50,37 +51,37 @@ def write_clip(path, frames, frames_per_second, fourcc):
         OSError: the codec is missing, or the file does not hold all frames (a full disk).
     """
     path = pathlib.Path(path)
-    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
-    written = 0
-    writer = None
-    try:
-        for frame in frames:
-            if writer is None:
-                size = (frame.shape[1], frame.shape[0])
-                writer = cv2.VideoWriter(
-                    str(partial), cv2.VideoWriter_fourcc(*fourcc), frames_per_second, size
-                )
-                if not writer.isOpened():
-                    raise OSError(
-                        f"cannot write {path}: OpenCV {cv2.__version__} opened no {fourcc} writer "
-                        f"for it; is the folder writable, and the codec part of this build?"
-                    )
-            writer.write(np.ascontiguousarray(frame[..., ::-1]))
-            written += 1
-        if writer is None:
+    written, writer = 0, None
+    with partial_file(path) as partial:
+        try:
+            for frame in frames:
+                if writer is None:
+                    writer = _open_writer(path, partial, frame.shape, frames_per_second, fourcc)
+                writer.write(np.ascontiguousarray(frame[..., ::-1]))
+                written += 1
+        finally:
+            if writer is not None:
+                writer.release()
+        if not written:
             raise ValueError(f"frames for {path} must hold at least one frame, got none.")
-        writer.release()
         found = _count_frames(partial)
         if found != written:
             raise OSError(
                 f"cannot write {path}: {found} of {written} frames can be read back; is the disk "
                 f"full?"
             )
-        os.replace(partial, path)
-    finally:
-        if writer is not None:
-            writer.release()
-        partial.unlink(missing_ok=True)
+
+
+def _open_writer(path, partial, shape, frames_per_second, fourcc):
+    writer = cv2.VideoWriter(
+        str(partial), cv2.VideoWriter_fourcc(*fourcc), frames_per_second, (shape[1], shape[0])
+    )
+    if not writer.isOpened():
+        raise OSError(
+            f"cannot write {path}: OpenCV {cv2.__version__} opened no {fourcc} writer for it; is "
+            f"the folder writable, and the codec part of this build?"
+        )
+    return writer
 
 
 def _count_frames(path):
@@ -115,6 +116,7 @@ def _truth(config, split, index, scene, clip_id, path):
         "label": config.classes[index % len(config.classes)],
         "seed": [config.seed, SPLITS.index(split), index],
         "scene": scene.name,
+        "frame_size": [config.size, config.size],
         "action_interval": list(scene.action_interval),
         "figures": [
             {
@@ -181,12 +183,8 @@ def _run(function, jobs, workers, progress, description):
 
 
 def _write_text(path, text):
-    partial = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
+    with partial_file(path) as partial:
         partial.write_bytes(text.encode())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _read_description(folder):
@@ -265,7 +263,7 @@ def render_tiny_actions(folder, config=None, workers=None, progress=True):
         return finished
     for name in ("splits", "truth", *(f"videos/{split}" for split in SPLITS)):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    for leftover in folder.glob("videos/*/.part-*"):
+    for leftover in folder.glob("videos/*/.*.partial.*"):
         leftover.unlink()
     (folder / _DATASET_FILE).unlink(missing_ok=True)
     _write_text(folder / _UNFINISHED_FILE, json.dumps(description, indent=2) + "\n")
