@@ -80,7 +80,9 @@ class Demonstration:
         print(", ".join(f"{count} {split}" for split, count in summary["counts"].items()), "clips")
 
     def extract(self):
-        index = extract_features(self._clip_set, self._backbone, self.features)
+        index = extract_features(
+            self._clip_set, self._backbone, self.features, backbone_name="small"
+        )
         print(f"{index.seen} of {index.expected} clips, {len(index.failed)} failed")
 
     def train(self, title):
@@ -237,7 +239,7 @@ class Demonstration:
         return self._clip_set.label_names[clip.label]
 
     def _shown_clips(self):
-        """The first test clips whose classes differ: chosen by number, not by how well they look."""
+        """The first test clips of different classes: chosen by number, not by their looks."""
         test = self._clip_set.in_split("test")
         first = {clip.label: clip for clip in reversed(test)}
         return [first[label] for label in sorted(first)][:_SHOWN_CLIPS]

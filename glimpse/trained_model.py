@@ -6,6 +6,7 @@ import pathlib
 import keras
 
 from glimpse.models import VideoClassifier, create_backbone, list_backbones, load_model
+from glimpse.pipelines.feature_store import backbone_fingerprint
 
 MODEL_HELP = (
     "A folder that `glimpse train` wrote, a .keras file, or trained weights by name "
@@ -37,8 +38,16 @@ def load_trained_model(model, backbone=None):
         if backbone:
             raise ValueError(f"--backbone={backbone}: {model} has its own backbone; leave it out.")
         return loaded, None
-    name = backbone or results.get("features", {}).get("backbone")
-    return loaded, load_backbone(name) if name else None
+    recorded = results.get("features", {})
+    if not (backbone or recorded):
+        return loaded, None
+    chosen = load_backbone(backbone or recorded["backbone"])
+    if recorded and backbone_fingerprint(chosen) != recorded["backbone_fingerprint"]:
+        raise ValueError(
+            f"--backbone={backbone or recorded['backbone']}: not the backbone that the features of "
+            f"{model} were extracted with: its weights or settings differ."
+        )
+    return loaded, chosen
 
 
 def load_backbone(name):

@@ -9,22 +9,30 @@ import importlib
 _MODULES = {
     "FeatureIndex": "feature_index",
     "FeatureStore": "feature_store",
+    "Gaze": "gaze",
+    "TinyActionsConfig": "tiny_actions_config",
+    "TrainingConfig": "training_config",
+    "VideoAnswerer": "video_answer",
     "VideoError": "video_reader",
     "VideoReader": "video_reader",
+    "WindowSampling": "feature_windows",
+    "attention_mass": "gaze",
+    "average_precision": "ranking",
+    "combine_blocks": "block_combination",
+    "draw_film_strip": "film_strip",
+    "evaluate": "evaluation",
+    "explain": "explanation",
     "extract_features": "extraction",
+    "mean_average_precision": "ranking",
     "read_clips": "clips",
+    "render_tiny_actions": "tiny_actions",
     "sample_blocks": "sampling",
+    "train": "training",
+    "write_gaze_page": "gaze_page",
+    "write_overlay_video": "overlay_video",
 }
 
-__all__ = [
-    "FeatureIndex",
-    "FeatureStore",
-    "VideoError",
-    "VideoReader",
-    "extract_features",
-    "read_clips",
-    "sample_blocks",
-]
+__all__ = [*_MODULES]
 
 
 def __getattr__(name):

@@ -3,10 +3,10 @@
 import numpy as np
 from tqdm import tqdm
 
-from glimpse.pipelines.average_precision import mean_average_precision
-from glimpse.pipelines.combine_blocks import combine_blocks
+from glimpse.pipelines.block_combination import combine_blocks
 from glimpse.pipelines.feature_windows import FeatureWindows
 from glimpse.pipelines.gaze import attention_mass, pointing_hits, uniform_mass
+from glimpse.pipelines.ranking import mean_average_precision
 from glimpse.pipelines.stamp import make_stamp
 
 

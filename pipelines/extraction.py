@@ -33,6 +33,7 @@ def extract_features(
     progress=True,
     on_error="fail",
     decode_threads=None,
+    backbone_name=None,
 ):
     """Extracts the features of all clips into a folder, going on where an earlier call stopped.
 
@@ -52,6 +53,7 @@ def extract_features(
         progress: Whether to show a progress bar.
         on_error: "fail": raise at the end, when all readable clips are stored, if a
             clip could not be decoded; "report": count it in the index.
+        backbone_name: How the index calls the backbone; default: the model's own name.
         decode_threads: Videos decoded at a time; None: 1 for up to 3 processors, else 2.
 
     Returns:
@@ -108,7 +110,7 @@ def extract_features(
         dataset=clip_set.name,
         split_hash=clip_set.split_hash,
         label_names=tuple(clip_set.label_names),
-        backbone=str(getattr(backbone, "name", type(backbone).__name__)),
+        backbone=str(backbone_name or getattr(backbone, "name", type(backbone).__name__)),
         backbone_fingerprint=fingerprint,
         dtype=dtype,
         feature_shape=_feature_shape(stored),

@@ -4,6 +4,7 @@ import base64
 import html
 import json
 import numbers
+import pathlib
 import re
 
 import cv2
@@ -11,7 +12,6 @@ import numpy as np
 
 from glimpse.pipelines.film_strip import group_by_clip
 from glimpse.pipelines.gaze import attention_mass, uniform_mass
-from glimpse.pipelines.gaze_page_template import SCRIPT, STYLE, TEMPLATE
 from glimpse.pipelines.overlay import (
     STYLES,
     attention_scale,
@@ -22,6 +22,8 @@ from glimpse.pipelines.overlay import (
 from glimpse.pipelines.partial_file import partial_file
 
 _JPEG_QUALITY = 92
+# HTML, style and script in one file; `@@NAME@@` marks what is filled in.
+_TEMPLATE = pathlib.Path(__file__).with_name("gaze_page.html")
 
 
 def write_gaze_page(gazes, path, title, table=None, style="heat", scale=None):
@@ -59,13 +61,12 @@ def write_gaze_page(gazes, path, title, table=None, style="heat", scale=None):
     }
     parts = {
         "TITLE": html.escape(str(title)),
-        "STYLE": STYLE,
-        "SCRIPT": SCRIPT,
         "TABLE": "" if not table else _table(table),
         # "</script>" in a label would end the element that holds the data.
         "DATA": json.dumps(data, allow_nan=False).replace("<", "\\u003c").replace("&", "\\u0026"),
     }
-    page = re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], TEMPLATE)
+    template = _TEMPLATE.read_text(encoding="utf-8")
+    page = re.sub(r"@@([A-Z]+)@@", lambda match: parts[match[1]], template)
     with partial_file(path) as partial:
         partial.write_text(page, encoding="utf-8")
 

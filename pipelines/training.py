@@ -69,6 +69,7 @@ def train(features, run, config, resume=False, progress=True):
         epochs=config.epochs,
         steps_per_epoch=steps,
         callbacks=callbacks,
+        shuffle=False,
         verbose=0,
     )
     results = _results(index, config, checkpoint, model, windows, validation)

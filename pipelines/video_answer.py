@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from glimpse.models import VideoClassifier
-from glimpse.pipelines.combine_blocks import combine_blocks
+from glimpse.pipelines.block_combination import combine_blocks
 from glimpse.pipelines.evaluation import actor_boxes
 from glimpse.pipelines.extraction import extract_video
 from glimpse.pipelines.feature_windows import WindowSampling

@@ -7,6 +7,8 @@ used again, so an interrupted extraction goes on when the command is given again
 Example: glimpse extract --data=tiny --output=tiny_features
 """
 
+import pathlib
+
 from absl import flags
 
 from glimpse.pipelines.clips import read_clips
@@ -39,6 +41,7 @@ def main(argv):
         batch_size=_BATCH_SIZE.value,
         limit=_LIMIT.value,
         on_error=_ON_ERROR.value,
+        backbone_name=_backbone_name(),
     )
     frames = sum(clip.num_frames for clip in index.entries)
     print(
@@ -47,3 +50,9 @@ def main(argv):
     )
     for failure in index.failed:
         print(f"  left out {failure['path']}: {failure['reason']}")
+
+
+def _backbone_name():
+    """The name that later commands find the backbone by: a file's from wherever they run."""
+    name = _BACKBONE.value
+    return str(pathlib.Path(name).resolve()) if name.endswith(".keras") else name
