@@ -1,0 +1,182 @@
+import concurrent.futures
+import os
+import resource
+
+import keras
+import numpy as np
+import pytest
+
+from glimpse.pipelines.feature_store import FeatureStore, backbone_fingerprint, feature_key
+
+KEY = "0" * 64
+
+
+def features(frames=5, dtype="float16", seed=0):
+    return np.random.default_rng(seed).normal(size=(frames, 2, 3, 4)).astype(dtype)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FeatureStore(tmp_path / "store")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_reads_what_was_written(store, dtype):
+    written = features(dtype=dtype)
+    assert not store.contains(KEY) and store.metadata(KEY) is None
+    store.write(KEY, written, {"frames_per_second": 25.0})
+    assert store.contains(KEY) and store.shape(KEY) == (5, 2, 3, 4)
+    assert store.metadata(KEY) == {"frames_per_second": 25.0}
+    assert store.read(KEY).dtype == dtype
+    np.testing.assert_array_equal(store.read(KEY), written)
+    np.testing.assert_array_equal(np.load(store.path(KEY)), written)
+    for start, stop in [(0, 1), (1, 4), (4, 5), (2, 2), (3, None)]:
+        np.testing.assert_array_equal(store.read(KEY, start, stop), written[start:stop])
+
+
+def test_pieces_give_the_same_bytes_as_the_whole(store):
+    written = features(frames=1234)
+    store.write("whole", written)
+    with store.writer("pieces", "float16") as writer:
+        for start in range(0, 1234, 100):
+            writer.append(written[start : start + 100])
+    with open(store.path("whole"), "rb") as whole, open(store.path("pieces"), "rb") as pieces:
+        assert whole.read() == pieces.read()
+
+
+@pytest.mark.parametrize("frames", [(-1, 2), (0, 6), (3, 2), (6, None)])
+def test_range_outside_the_video(store, frames):
+    store.write(KEY, features())
+    with pytest.raises(IndexError, match="it has 5"):
+        store.read(KEY, *frames)
+
+
+def test_missing_features(store):
+    with pytest.raises(KeyError, match="extract them again"):
+        store.read(KEY)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-1], lambda b: b[:100], lambda b: b"", lambda b: b + b"x",
+     lambda b: b"\x00" * len(b), lambda b: b.replace(b"shape", b"shppe")],
+)  # fmt: skip
+def test_damaged_file_counts_as_absent(store, damage):
+    store.write(KEY, features())
+    with open(store.path(KEY), "rb") as file:
+        content = file.read()
+    with open(store.path(KEY), "wb") as file:
+        file.write(damage(content))
+    assert not store.contains(KEY)
+    with pytest.raises(KeyError):
+        store.read(KEY)
+    store.write(KEY, features())
+    np.testing.assert_array_equal(store.read(KEY), features())
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_values_that_are_not_finite_are_refused(store, value):
+    for dtype in ("float16", "float32"):
+        wrong = features(dtype=dtype)
+        wrong[3, 1, 1, 1] = value
+        with pytest.raises(ValueError, match="1 features of 120 are not finite"):
+            store.write(KEY, wrong)
+    assert not store.contains(KEY)
+    assert not os.listdir(store.folder) if os.path.isdir(store.folder) else True
+
+
+def test_largest_float16_is_kept(store):
+    store.write(KEY, np.full((2, 3), 65504, np.float16))
+    assert store.read(KEY).max() == 65504
+
+
+def test_wrong_arrays(store):
+    with pytest.raises(ValueError, match="dtype must be one of"):
+        store.write(KEY, features(dtype="float64"))
+    with (
+        pytest.raises(ValueError, match="must be float16, got float32"),
+        store.writer(KEY, "float16") as writer,
+    ):
+        writer.append(features(dtype="float32"))
+    with pytest.raises(ValueError, match="those before"), store.writer(KEY, "float16") as writer:
+        writer.append(features())
+        writer.append(features()[..., :2])
+    with pytest.raises(ValueError, match="No features were appended"), store.writer(KEY, "float16"):
+        pass
+    assert not store.contains(KEY)
+    assert os.listdir(store.folder) == []
+
+
+def test_full_disk_leaves_nothing_behind(store):
+    store.write("before", features())
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            store.write(KEY, features(frames=5000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not store.contains(KEY)
+    assert sorted(os.listdir(store.folder)) == ["before.json", "before.npy"]
+
+
+def test_many_writers_of_one_key(store):
+    written = features(frames=200)
+    with concurrent.futures.ThreadPoolExecutor(8) as executor:
+        writes = [executor.submit(store.write, KEY, written, {"n": 1}) for _ in range(40)]
+        for write in writes:
+            np.testing.assert_array_equal(store.read(KEY), written) if store.contains(KEY) else None
+            write.result()
+    assert sorted(os.listdir(store.folder)) == [f"{KEY}.json", f"{KEY}.npy"]
+    np.testing.assert_array_equal(store.read(KEY), written)
+
+
+def test_files_are_readable_as_others_in_the_folder(store, tmp_path):
+    store.write(KEY, features())
+    (tmp_path / "plain").touch()
+    assert os.stat(store.path(KEY)).st_mode == os.stat(tmp_path / "plain").st_mode
+
+
+def test_key_depends_on_all_that_makes_the_features():
+    parts = ["video", "backbone", "float16", "decoder 1"]
+    keys = {feature_key(*parts)}
+    for position, other in enumerate(["video 2", "backbone 2", "float32", "decoder 2"]):
+        keys.add(feature_key(*parts[:position], other, *parts[position + 1 :]))
+    assert len(keys) == 5
+    assert feature_key(*parts) == feature_key(*parts)
+    assert all(len(key) == 64 for key in keys)
+    with pytest.raises(ValueError, match="dtype must be one of"):
+        feature_key("video", "backbone", "int8", "decoder")
+
+
+def model(filters=4, seed=0, activation="relu", name=None):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((None, None, 3), dtype="uint8")
+    scaled = keras.layers.Rescaling(1 / 255)(inputs)
+    outputs = keras.layers.Conv2D(filters, 3, activation=activation)(scaled)
+    return keras.Model(inputs, outputs, name=name)
+
+
+def test_fingerprint_is_config_and_weights_without_names(tmp_path):
+    first = backbone_fingerprint(model())
+    assert backbone_fingerprint(model(name="other")) == first
+    model().save(tmp_path / "model.keras")
+    assert backbone_fingerprint(keras.models.load_model(tmp_path / "model.keras")) == first
+    others = [model(filters=5), model(seed=1), model(activation="tanh")]
+    changed = model()
+    changed.layers[-1].bias.assign([0, 0, 0, 1e-6])
+    assert len({first, *(backbone_fingerprint(other) for other in [*others, changed])}) == 5
+
+
+def test_fingerprint_of_other_callables():
+    def mean(frames):
+        return frames
+
+    with pytest.raises(ValueError, match="string attribute `fingerprint`"):
+        backbone_fingerprint(mean)
+    mean.fingerprint = "mean 1"
+    first = backbone_fingerprint(mean)
+    mean.fingerprint = "mean 2"
+    assert backbone_fingerprint(mean) != first
+    with pytest.raises(ValueError, match="is not built"):
+        backbone_fingerprint(keras.Sequential([keras.layers.Dense(3)]))
