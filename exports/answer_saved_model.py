@@ -1,9 +1,9 @@
 """Asks a SavedModel for answers in a process that cannot import glimpse.
 
-A script of its own, run by its path; it needs TensorFlow and NumPy, and OpenCV for --video:
+A script of its own, run by its path; it needs TensorFlow and NumPy, and OpenCV for videos:
 
-    python answer_saved_model.py SAVED_MODEL --video clip.mp4
-    python answer_saved_model.py SAVED_MODEL --frames clip.npz          (array `frames`, uint8 RGB)
+    python answer_saved_model.py SAVED_MODEL clip.mp4
+    python answer_saved_model.py SAVED_MODEL clip.npz               (array `frames`, uint8 RGB)
     python answer_saved_model.py SAVED_MODEL --inputs in.npz --outputs out.npz
 
 The first two print labels and scores as JSON. --inputs holds arrays named SIGNATURE/INPUT, and
@@ -17,6 +17,8 @@ import os
 import sys
 
 import numpy as np
+
+_CLIP_INPUT = "classify_frames/frames"
 
 
 class _GlimpseRefused(importlib.abc.MetaPathFinder):
@@ -56,80 +58,102 @@ def answer(saved_model, inputs):
     return outputs
 
 
-def read_clip(path):
-    """Returns the clips of an .npz file, `(batch, frames, height, width, 3)`."""
+def read_clip(path, sampling):
+    """Returns a clip as `(1, frames, height, width, 3)` RGB, from a video or an .npz file.
+
+    Args:
+        path: A video file, or an .npz file with an array `frames`, uint8 RGB.
+        sampling: A dict of `num_frames` and `frames_per_second`, as in the model's metadata: of a
+            video so many frames are taken at this rate from its start, the last one repeated if it
+            is too short. None for either takes all.
+    """
+    if not path.endswith(".npz"):
+        return _read_video(path, sampling.get("num_frames"), sampling.get("frames_per_second"))
     with np.load(path, allow_pickle=False) as arrays:
         if "frames" not in arrays:
             raise SystemExit(f"{path} holds {', '.join(arrays)}; it needs an array `frames`.")
         frames = arrays["frames"]
-    if frames.dtype != np.uint8 or frames.ndim not in (4, 5) or frames.shape[-1] != 3:
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3:
         raise SystemExit(
             f"{path}: `frames` is {frames.dtype} {frames.shape}; it must be uint8 RGB, "
-            "(frames, height, width, 3) or (batch, frames, height, width, 3)."
+            "(frames, height, width, 3)."
         )
-    return frames if frames.ndim == 5 else frames[None]
+    return frames[None]
 
 
-def read_video(path, num_frames):
-    """Returns evenly spaced frames of a video file, `(1, frames, height, width, 3)` RGB."""
+def _read_video(path, num_frames, frames_per_second):
     import cv2
 
-    # Headers lie about the number of frames: count by reading, then read the chosen ones.
-    count = sum(1 for _ in _grabbed(cv2.VideoCapture(os.path.abspath(path))))
-    if not count:
-        raise SystemExit(f"{path}: no frame can be read; is it a video file?")
-    wanted = set(np.linspace(0, count - 1, min(num_frames, count)).round().astype(int).tolist())
+    # Absolute, since OpenCV takes a relative name with a colon for a protocol.
     capture = cv2.VideoCapture(os.path.abspath(path))
-    frames = [capture.retrieve()[1] for index in _grabbed(capture) if index in wanted]
-    return np.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames])[None]
-
-
-def _grabbed(capture):
-    index = 0
-    while capture.grab():
-        yield index
+    stride = 1
+    if frames_per_second is not None:
+        # 29.97 stands for 30, as where the model's clips were sampled.
+        stride = max(1, int(capture.get(cv2.CAP_PROP_FPS) / frames_per_second * 1.002))
+    frames, index = [], 0
+    while (num_frames is None or len(frames) < num_frames) and capture.grab():
+        if index % stride == 0:
+            frames.append(cv2.cvtColor(capture.retrieve()[1], cv2.COLOR_BGR2RGB))
         index += 1
+    if not frames:
+        raise SystemExit(f"{path}: no frame can be read; is it a video file?")
+    frames += frames[-1:] * ((num_frames or 0) - len(frames))
+    return np.stack(frames)[None]
+
+
+def read_sampling(saved_model):
+    """Returns how the clips that the model was trained on were sampled, {} if it is not said."""
+    path = os.path.join(saved_model, "assets.extra", "metadata.json")
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return json.load(file).get("sampling") or {}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("saved_model", help="folder of a SavedModel, such as NAME/1")
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--inputs", help=".npz file of arrays named SIGNATURE/INPUT")
-    source.add_argument("--frames", help=".npz file with an array `frames`, uint8 RGB")
-    source.add_argument("--video", help="video file")
-    parser.add_argument("--num_frames", type=int, default=30, help="frames to take of --video")
+    parser.add_argument("clip", nargs="?", help="video file, or .npz file with uint8 RGB `frames`")
+    parser.add_argument("--num_frames", type=int, help="frames to take of a video")
+    parser.add_argument("--frames_per_second", type=float, help="rate to take them at")
+    parser.add_argument("--inputs", help=".npz file of arrays named SIGNATURE/INPUT, for no clip")
     parser.add_argument("--outputs", help=".npz file to write all outputs to")
     arguments = parser.parse_args()
+    if (arguments.clip is None) == (arguments.inputs is None):
+        parser.error("name one clip, or --inputs")
+    if not os.path.isfile(os.path.join(arguments.saved_model, "saved_model.pb")):
+        parser.error(f"{arguments.saved_model} is not the folder of a SavedModel, such as NAME/1")
+    sampling = read_sampling(arguments.saved_model)
+    for name in ("num_frames", "frames_per_second"):
+        value = getattr(arguments, name)
+        if value is not None:
+            sampling[name] = value
+            if not value > 0:
+                parser.error(f"--{name}={value} must be above 0")
     shut_glimpse_out()
-    if arguments.num_frames < 1:
-        raise SystemExit(f"--num_frames={arguments.num_frames}: at least 1 frame is needed.")
-    if arguments.inputs:
+    if arguments.clip:
+        inputs = {_CLIP_INPUT: read_clip(arguments.clip, sampling)}
+    else:
         with np.load(arguments.inputs, allow_pickle=False) as arrays:
             inputs = dict(arrays)
-    elif arguments.frames:
-        inputs = {"classify_frames/frames": read_clip(arguments.frames)}
-    else:
-        inputs = {"classify_frames/frames": read_video(arguments.video, arguments.num_frames)}
     outputs = answer(arguments.saved_model, inputs)
     if arguments.outputs:
         with open(arguments.outputs, "wb") as file:
             np.savez(file, **outputs)
-    if not arguments.inputs:
-        print(json.dumps(_as_json(arguments.saved_model, inputs, outputs), ensure_ascii=False))
+    if arguments.clip:
+        print(json.dumps(_as_json(arguments, inputs, outputs), ensure_ascii=False))
 
 
-def _as_json(saved_model, inputs, outputs):
-    labels, scores = (outputs[f"classify_frames/{name}"] for name in ("labels", "scores"))
+def _as_json(arguments, inputs, outputs):
+    signature = _CLIP_INPUT.partition("/")[0]
     return {
-        "saved_model": saved_model,
-        "signature": "classify_frames",
-        "frames": int(inputs["classify_frames/frames"].shape[1]),
+        "saved_model": arguments.saved_model,
+        "clip": arguments.clip,
+        "signature": signature,
+        "frames": inputs[_CLIP_INPUT].shape[1],
         "glimpse_importable": False,
-        "answers": [
-            {"labels": [name.decode() for name in names], "scores": [float(one) for one in row]}
-            for names, row in zip(labels, scores, strict=True)
-        ],
+        "labels": [label.decode() for label in outputs[f"{signature}/labels"][0]],
+        "scores": outputs[f"{signature}/scores"][0].tolist(),
     }
 
 

@@ -286,6 +286,7 @@ def _facts(model, declared, sizes, label_names, differences):
             else "none: this model has no gaze, so its signatures have no output `attention`"
         ),
         "label_names": label_names,
+        "sampling": model.sampling,
         "limits": {
             "pixels_per_frame": signatures.MAX_FRAME_PIXELS,
             "pixels_per_request": signatures.MAX_REQUEST_PIXELS,

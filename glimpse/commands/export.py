@@ -7,27 +7,22 @@ get their names.
 Example: glimpse export --model=runs/soft_attention --output=exported
 """
 
-import json
 import os
-import pathlib
 
 from absl import flags
 from tabulate import tabulate
 
-_MODEL = flags.DEFINE_string(
-    "model",
-    None,
-    "What to export: the folder of a training run (its best.keras is taken), a .keras file, or the "
-    "name of trained weights (`glimpse models --pretrained` lists them).",
-    required=True,
-)
+from glimpse.trained_model import BACKBONE_HELP, MODEL_HELP, load_trained_model
+
+_MODEL = flags.DEFINE_string("model", None, MODEL_HELP + " (required)", required=True)
 _BACKBONE = flags.DEFINE_string(
     "backbone",
     None,
-    "What turns frames into the model's features: a backbone's name, or its .keras file. Default: "
-    "the one that the run's results.json names. --backbone=none exports a model on features alone.",
+    BACKBONE_HELP + " `none` exports a model on features alone.",
 )
-_OUTPUT = flags.DEFINE_string("output", None, "Folder to write to; made if absent.", required=True)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Folder to write to; made if absent. (required)", required=True
+)
 _NAME = flags.DEFINE_string(
     "name", None, "The model's name for servers. Default: its class in lower case."
 )
@@ -50,19 +45,18 @@ def main(argv):
 def export_model(model, output, backbone=None, name=None, version=None, top_k=5):
     """Loads what the flags name, exports it and returns the `ExportReport`."""
     from glimpse.exports import export_classifier
-    from glimpse.models import VideoClassifier, load_model
 
-    path, run_backbone = _find_model(model)
-    classifier = load_model(path)
-    metadata = {"exported_from": os.path.basename(os.fspath(model).rstrip("/"))}
-    if isinstance(classifier, VideoClassifier):
-        if backbone is not None:
-            raise ValueError(f"--backbone={backbone}: {path} has its own backbone; leave it out.")
-        return export_classifier(classifier, output, name, version, top_k=top_k, metadata=metadata)
-    chosen = run_backbone if backbone is None else backbone
-    metadata["backbone"] = chosen
-    loaded = None if chosen in (None, "none") else _load_backbone(chosen)
-    return export_classifier(classifier, output, name, version, loaded, top_k, metadata)
+    on_features = backbone == "none"
+    loaded, loaded_backbone = load_trained_model(model, None if on_features else backbone)
+    return export_classifier(
+        loaded,
+        output,
+        name=name,
+        version=version,
+        backbone=None if on_features else loaded_backbone,
+        top_k=top_k,
+        metadata={"exported_from": os.path.basename(os.path.abspath(model))},
+    )
 
 
 def describe(report):
@@ -87,40 +81,3 @@ def describe(report):
             f"--model_name={report.name} --model_base_path={report.saved_model_path.parent}",
         ]
     )
-
-
-def _find_model(model):
-    """Returns the model's path or name, and the backbone that its run names, or None."""
-    path = pathlib.Path(model)
-    if not path.is_dir():
-        return model, None
-    best = path / "best.keras"
-    if not best.is_file():
-        raise ValueError(
-            f"--model={model}: the folder holds no best.keras. Name the folder that `glimpse "
-            "train` wrote, or a .keras file."
-        )
-    results = path / "results.json"
-    if not results.is_file():
-        return best, None
-    try:
-        stamp = json.loads(results.read_text(encoding="utf-8")).get("stamp", {})
-    except (ValueError, AttributeError) as error:
-        raise ValueError(f"{results} is not a run's results ({error}); pass --backbone.") from error
-    return best, stamp.get("backbone")
-
-
-def _load_backbone(backbone):
-    import keras
-
-    from glimpse.models import create_backbone, load_model
-
-    if not backbone.endswith(".keras"):
-        return create_backbone(backbone)
-    loaded = load_model(backbone)
-    if not isinstance(loaded, keras.Model) or hasattr(loaded, "num_classes"):
-        raise ValueError(
-            f"--backbone={backbone} holds a {type(loaded).__name__}, not a backbone; it must map "
-            "frames (batch, height, width, 3) to feature maps."
-        )
-    return loaded
