@@ -207,7 +207,7 @@ class SoftAttentionLSTM(keras.layers.Layer):
             hidden = mean
             if self.initial_state_hidden_layers:
                 hidden = self.initial_state_hidden_layers[number](mean)
-            states.append(output_layer(hidden))
+            states.append(ops.cast(output_layer(hidden), self.compute_dtype))
         return states
 
     def _draw_dropout(self, features):

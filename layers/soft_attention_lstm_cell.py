@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import apply_attention_override
+from glimpse.layers.soft_attention_recurrence import tanh
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -156,8 +157,8 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
                 + self.biases[layer]
             )
             i, f, g, o = ops.split(gates, 4, axis=-1)
-            cell_state = ops.sigmoid(f) * cell_state + ops.sigmoid(i) * ops.tanh(g)
-            layer_input = ops.sigmoid(o) * ops.tanh(cell_state)
+            cell_state = ops.sigmoid(f) * cell_state + ops.sigmoid(i) * tanh(g)
+            layer_input = ops.sigmoid(o) * tanh(cell_state)
             new_states += [layer_input, cell_state]
         return layer_input, new_states
 
@@ -184,7 +185,7 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
             return ops.matmul(query, weight(self.attention_kernel))
         values = project_regions(inputs, weight(self.value_kernel)) + weight(self.attention_bias)
         query = ops.matmul(query, weight(self.query_kernel))
-        hidden = ops.tanh(values + ops.expand_dims(query, 1))  # (batch, regions, attention_units)
+        hidden = tanh(values + ops.expand_dims(query, 1))  # (batch, regions, attention_units)
         return ops.squeeze(project_regions(hidden, weight(self.score_kernel)), axis=-1)
 
     def get_initial_state(self, batch_size=None):

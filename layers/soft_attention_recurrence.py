@@ -61,7 +61,7 @@ def _run_forward(a):
             scores = ops.matmul(previous["h"][-1], a["attention_kernel"])
         else:
             current["query"] = ops.matmul(previous["h"][-1], a["query_kernel"])
-            hidden = ops.tanh(a["values"][:, t] + ops.expand_dims(current["query"], 1))
+            hidden = tanh(a["values"][:, t] + ops.expand_dims(current["query"], 1))
             scores = _score(hidden, a["score_kernel"])
         weights = ops.softmax(scores)
         if own is not None:
@@ -81,9 +81,9 @@ def _run_forward(a):
             gates = ops.matmul(x, a["kernels"][layer])
             gates = gates + ops.matmul(h, a["recurrent_kernels"][layer]) + bias
             i, f, g, o = ops.split(gates, 4, axis=-1)
-            i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+            i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), tanh(g), ops.sigmoid(o)
             new_c = f * c + i * g
-            new_h = o * ops.tanh(new_c)
+            new_h = o * tanh(new_c)
             if real is not None:
                 new_h = ops.where(real[:, t], new_h, h)
                 new_c = ops.where(real[:, t], new_c, c)
@@ -134,7 +134,7 @@ def _run_backward(a, trace, upstream):
                 passed_h = _keep(ops.logical_not(real[:, t]), dh)
                 passed_c = _keep(ops.logical_not(real[:, t]), dc)
                 dh, dc = _keep(real[:, t], dh), _keep(real[:, t], dc)
-            tanh_c = ops.tanh(trace["c"][layer][t])
+            tanh_c = tanh(trace["c"][layer][t])
             dc = dc + dh * o * (1 - ops.square(tanh_c))
             gates = ops.concatenate(
                 [
@@ -206,7 +206,7 @@ def _assemble_gradients(a, trace, before, first, steps):
     else:
         gradients["query_kernel"] = query_gradient
         query = ops.expand_dims(_batch_major(trace["query"]), 2)
-        hidden = ops.tanh(a["values"] + query)
+        hidden = tanh(a["values"] + query)
         scored = ops.expand_dims(scores, -1)
         gradients["score_kernel"] = ops.reshape(
             _large_product(hidden, scored), a["score_kernel"].shape
@@ -225,8 +225,13 @@ def _assemble_gradients(a, trace, before, first, steps):
     return gradients
 
 
+def tanh(values):
+    """`ops.tanh` in the dtype of `values`; on JAX Keras would turn float64 into float32."""
+    return ops.cast(ops.tanh(values), values.dtype)
+
+
 def _hidden_gradient(a, scores, query, t):
-    hidden = ops.tanh(a["values"][:, t] + ops.expand_dims(query, 1))
+    hidden = tanh(a["values"][:, t] + ops.expand_dims(query, 1))
     slope = ops.reshape(a["score_kernel"], (-1,)) * (1 - ops.square(hidden))
     return ops.expand_dims(scores, -1) * slope  # (batch, regions, attention_units)
 
