@@ -98,7 +98,7 @@ class DecodedClips:
                 )
         except _Stopped:
             return
-        except Exception as error:  # noqa: BLE001 (raised again by the reader)
+        except Exception as error:
             self._put(chunks, error)
 
     def _put(self, chunks, item):

@@ -1,6 +1,7 @@
 """Sends each frame of a data set through a backbone once and keeps the features."""
 
 import collections
+import concurrent.futures
 import dataclasses
 import os
 
@@ -21,6 +22,8 @@ from glimpse.pipelines.feature_store import (
     file_sha256,
 )
 from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version, display_name
+
+_COMMITS_AHEAD = 16
 
 
 def extract_features(
@@ -45,7 +48,8 @@ def extract_features(
         clip_set: From `read_clips`.
         backbone: A `keras.Model` (or other callable with a string attribute
             `fingerprint`): uint8 RGB frames `(batch, height, width, 3)` to features
-            `(batch, height, width, features)`.
+            `(batch, height, width, features)`. Or a BackboneFunction, whose dtype and
+            batch size then hold.
         folder: Where to write: `features/KEY.npy` per video, and `index.json`.
         dtype: "float16" or "float32".
         batch_size: Frames per call of the backbone.
@@ -65,6 +69,8 @@ def extract_features(
         ValueError: If an argument is wrong, a feature is not finite in `dtype`, or
             two clips give features of different shapes.
     """
+    function = _function(backbone, dtype, batch_size)
+    backbone, dtype = function.backbone, function.dtype
     _check_arguments(clip_set, dtype, limit, on_error)
     clips = _select(clip_set.clips, limit)
     decoder = decoder_version()
@@ -81,7 +87,7 @@ def extract_features(
         job.metadata, job.shape = metadata, shape
         return False
 
-    run = _Run(BackboneFunction(backbone, dtype, batch_size), store)
+    run = _Run(function, store)
     threads = decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1)
     bar = tqdm.tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress)
     with (
@@ -150,8 +156,7 @@ def extract_video(path, backbone, dtype="float32", batch_size=64, keep_frames=Fa
     Raises:
         VideoError: If the video cannot be decoded.
     """
-    if not isinstance(backbone, BackboneFunction):
-        backbone = BackboneFunction(backbone, dtype, batch_size)
+    backbone = _function(backbone, dtype, batch_size)
     features, kept, batch = [], [], []
     with VideoReader(path) as reader:
         for frame in reader:
@@ -185,7 +190,8 @@ class _Run:
     """Collects frames into batches, runs the backbone, and hands the features to the writers.
 
     One batch is always under way while the next one is collected, so that a device
-    with its own queue does not wait for this thread.
+    with its own queue does not wait for this thread. Files are completed in another
+    thread, because a disk takes milliseconds to confirm each.
     """
 
     def __init__(self, function, store):
@@ -197,8 +203,10 @@ class _Run:
         self._segments = []
         self._under_way = None
         self._unfinished = collections.deque()
+        self._commits = collections.deque()
 
     def __enter__(self):
+        self._executor = concurrent.futures.ThreadPoolExecutor(1, "store")
         return self
 
     def __exit__(self, kind, *unused):
@@ -206,10 +214,11 @@ class _Run:
             if kind is None:
                 self._flush()
                 self._collect()
+                self._await_commits(0)
         finally:
+            self._executor.shutdown()
             for job in self._unfinished:
-                if job.writer is not None:
-                    job.writer.discard()
+                job.writer.discard()
 
     def add(self, job, frames):
         """Takes frames `(frames, height, width, 3)` of a job."""
@@ -272,12 +281,29 @@ class _Run:
             if job.error is not None:
                 job.writer.discard()
             elif job.metadata and job.metadata["num_frames"] == job.writer.num_frames:
-                job.writer.metadata = job.metadata
-                job.writer.commit()
-                job.shape = self._store.shape(job.key)
+                self._commits.append(self._executor.submit(self._commit, job))
+                self._await_commits(_COMMITS_AHEAD)
             else:
                 return
             self._unfinished.popleft()
+
+    def _commit(self, job):
+        try:
+            job.writer.metadata = job.metadata
+            job.writer.commit()
+            job.shape = self._store.shape(job.key)
+        finally:
+            job.writer.discard()
+
+    def _await_commits(self, remaining):
+        while len(self._commits) > remaining:
+            self._commits.popleft().result()
+
+
+def _function(backbone, dtype, batch_size):
+    if isinstance(backbone, BackboneFunction):
+        return backbone
+    return BackboneFunction(backbone, dtype, batch_size)
 
 
 def _check_arguments(clip_set, dtype, limit, on_error):

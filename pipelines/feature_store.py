@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import os
-import tempfile
+import uuid
 
 import numpy as np
 from absl import logging
@@ -257,13 +257,15 @@ class FeatureWriter:
             raise ValueError(f"No features were appended for {self._key}.")
         self._file.seek(0)
         self._write_header()
-        self._close(self._file)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
         # The metadata first: features under their final name are always complete.
         text = json.dumps(self.metadata).encode()
         temporary = self._temporary_file()
         try:
             temporary.write(text)
-            self._close(temporary)
+            temporary.close()
             os.replace(temporary.name, self._store._metadata_path(self._key))
         except BaseException:
             _remove(temporary)
@@ -278,9 +280,7 @@ class FeatureWriter:
             self._file = None
 
     def _temporary_file(self):
-        return tempfile.NamedTemporaryFile(
-            dir=self._store.folder, prefix=".", suffix=".partial", delete=False
-        )
+        return open(os.path.join(self._store.folder, f".{uuid.uuid4().hex}.partial"), "xb")
 
     def _write_header(self):
         # numpy pads this header so that the first axis can grow without moving the data.
@@ -290,16 +290,6 @@ class FeatureWriter:
             "shape": (self.num_frames, *self._frame_shape),
         }
         np.lib.format.write_array_header_1_0(self._file, header)
-
-    @staticmethod
-    def _close(file):
-        file.flush()
-        os.fsync(file.fileno())
-        # Temporary files are private; the store is for everyone who may use the folder.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.fchmod(file.fileno(), 0o666 & ~umask)
-        file.close()
 
 
 def _remove(file):
