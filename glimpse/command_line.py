@@ -115,9 +115,8 @@ def _help(program, module):
     lines = [module.__doc__.strip(), "", f"usage: {program} [--flag=value ...]", "", "flags:"]
     own = flags.FLAGS.get_flags_for_module(module.__name__)
     for flag in sorted(own, key=lambda flag: flag.name):
-        default = "required" if not flag.allow_override and flag.default is None else flag.default
         name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
-        shown = "" if default in (None, "") else f" (default: {default})"
+        shown = "" if flag.default in (None, "") else f" (default: {flag.default})"
         text = f"{' '.join((flag.help or '').split())}{shown}"
         lines.append(f"  {name}")
         lines += textwrap.wrap(text, 88, initial_indent="      ", subsequent_indent="      ")

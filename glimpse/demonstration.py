@@ -87,7 +87,7 @@ class Demonstration:
 
     def train(self, title):
         changes = {"seed": self.seed, **({"epochs": 2} if self.small else {})}
-        config = read_recipe(_recipe(MODELS[title]), **changes)
+        config = read_recipe(recipe_path(MODELS[title]), **changes)
         results = train(self.features, self.run(title), config, resume=True)
         best = results["best"]["val_accuracy"]
         print(f"best epoch {results['best_epoch'] + 1}: {best:.3f} of validation windows")
@@ -245,7 +245,8 @@ class Demonstration:
         return [first[label] for label in sorted(first)][:_SHOWN_CLIPS]
 
 
-def _recipe(name):
+def recipe_path(name):
+    """Returns the flag file of a recipe for tiny_actions."""
     return (
         pathlib.Path(glimpse.pipelines.__file__).parent / "recipes" / f"tiny_actions_{name}.flags"
     )
@@ -260,4 +261,4 @@ def _write_json(path, value):
         partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-__all__ = ["MODELS", "Demonstration"]
+__all__ = ["MODELS", "Demonstration", "recipe_path"]

@@ -27,7 +27,8 @@ class TrainingConfig:
         monitor: `"accuracy"` or `"loss"` on the validation clips: picks the best checkpoint.
         seed: Seed of the weights, the dropout and the order of the clips.
         mixed_precision: `"float32"`, `"mixed_bfloat16"` or `"mixed_float16"`.
-        jit_compile: Whether XLA compiles the training step.
+        jit_compile: Whether XLA compiles the training step; such a run need not repeat to the
+            bit.
 
     Raises:
         ValueError: If a value is out of its range.
