@@ -1,6 +1,6 @@
 """`python -m glimpse`: the same as the `glimpse` command."""
 
-from glimpse.command_line import run
+from glimpse_command import run
 
 if __name__ == "__main__":
     run()

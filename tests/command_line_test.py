@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from glimpse.command_line import COMMANDS
+from glimpse_command import COMMANDS
 
 ROOT = pathlib.Path(__file__).parent.parent
 

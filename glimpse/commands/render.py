@@ -16,6 +16,14 @@ from glimpse.pipelines.tiny_actions import render_tiny_actions
 from glimpse.pipelines.tiny_actions_config import TinyActionsConfig
 
 _DEFAULT = TinyActionsConfig()
+_DEFAULT_TEMPORAL = TinyActionsConfig.for_temporal()
+
+
+def _described(name, text):
+    usual, temporal = getattr(_DEFAULT, name), getattr(_DEFAULT_TEMPORAL, name)
+    with_temporal = "" if usual == temporal else f"; with --temporal: {temporal}"
+    return f"{text} (default: {usual}{with_temporal})"
+
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder to write (required).", required=True)
 _WORKERS = flags.DEFINE_integer(
@@ -27,10 +35,6 @@ _KNOBS = {
         flags.DEFINE_string,
         "Where the actor stands: random, or centre as in filmed sport.",
     ),
-    "temporal": (
-        flags.DEFINE_bool,
-        "Longer clips whose action fills only a part, for temporal attention.",
-    ),
     "num_distractors": (flags.DEFINE_integer, "Figures without a hat, 0 to 3."),
     "distractor_action": (flags.DEFINE_string, "What they do: other actions, or idle."),
     "min_height": (flags.DEFINE_float, "Least height of a figure, in pixels."),
@@ -38,22 +42,33 @@ _KNOBS = {
     "drift": (flags.DEFINE_float, "Greatest speed of a figure, in pixels per frame."),
     "pan": (flags.DEFINE_float, "Greatest speed of the background, in pixels per frame."),
     "num_objects": (flags.DEFINE_integer, "Boxes and balls in a scene, 0 to 3."),
+    "near_object_probability": (flags.DEFINE_float, "Chance that one stands beside the actor."),
     "num_frames": (flags.DEFINE_integer, "Frames in a clip."),
+    "frames_per_second": (flags.DEFINE_integer, "Rate of the video files."),
+    "min_action_frames": (flags.DEFINE_integer, "Least length of the action, with --temporal."),
+    "max_action_frames": (flags.DEFINE_integer, "Greatest length of the action, likewise."),
     "size": (flags.DEFINE_integer, "Height and width of a frame, in pixels."),
     "train_clips": (flags.DEFINE_integer, "Clips to train on."),
     "val_clips": (flags.DEFINE_integer, "Clips to validate on."),
     "test_clips": (flags.DEFINE_integer, "Clips to test on."),
 }
+_TEMPORAL = flags.DEFINE_bool(
+    "temporal",
+    False,
+    "Longer clips, for temporal attention: the action fills a part, before and after it and in a "
+    "class of its own the actor idles. Changes the defaults to those of that set.",
+)
 _FLAGS = {
-    name: define(name, getattr(_DEFAULT, name), text) for name, (define, text) in _KNOBS.items()
+    name: define(name, None, _described(name, text)) for name, (define, text) in _KNOBS.items()
 }
 
 
 def main(argv):
     """Renders the set that the flags describe and prints what was written."""
-    values = {name: flag.value for name, flag in _FLAGS.items()}
+    values = {name: flag.value for name, flag in _FLAGS.items() if flag.value is not None}
+    start = _DEFAULT_TEMPORAL if _TEMPORAL.value else _DEFAULT
     try:
-        config = dataclasses.replace(_DEFAULT, **values)
+        config = dataclasses.replace(start, **values)
     except ValueError as error:
         raise ValueError(f"--{error}") from error
     summary = render_tiny_actions(_OUTPUT.value, config, workers=_WORKERS.value)

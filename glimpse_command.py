@@ -1,0 +1,157 @@
+"""The `glimpse` command: finds the command's module, parses its flags, reports errors in a line.
+
+It lies beside the package `glimpse` and not in it, because importing anything of the package
+imports Keras: help and typing errors are answered before that.
+"""
+
+import contextlib
+import difflib
+import importlib
+import os
+import sys
+import tempfile
+import textwrap
+import traceback
+
+from absl import flags
+
+# What `glimpse --help` prints; a command's module is imported only when it is called.
+COMMANDS = {
+    "demo": "Run everything once on rendered clips, and show where the model looked.",
+    "models": "List the models of the zoo.",
+    "render": "Render the tiny_actions data set into video files.",
+    "extract": "Run every frame of a data set through a backbone, once, and keep the features.",
+    "train": "Train a model on extracted features.",
+    "evaluate": "Measure a trained model on a split.",
+    "predict": "Classify video files.",
+    "explain": "Draw where the model looked in a video file.",
+    "export": "Write a trained model as .keras and SavedModel for serving.",
+    "train-backbone": "Train the `small` backbone anew, as the shipped weights were made.",
+}
+
+# Shown by every command; the commands define their own flags when they are imported.
+_DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
+_HELP = ("--help", "-h", "-help", "--helpshort", "--helpfull")
+
+
+def run(argv=None):
+    """Runs the command named by the first argument and exits with its status."""
+    try:
+        status = execute(list(sys.argv if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output went away (`glimpse models | head`): not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)
+
+
+def execute(argv):
+    """Runs one command line, `argv[0]` being the program, and returns the exit status."""
+    if len(argv) < 2 or argv[1] in _HELP or argv[1] == "help":
+        print(_overview())
+        return 0 if len(argv) > 1 else 2
+    command, arguments = argv[1], argv[2:]
+    if command == "--version":
+        with _quiet_import():
+            import glimpse
+
+        print(glimpse.__version__)
+        return 0
+    if command not in COMMANDS:
+        near = difflib.get_close_matches(command, COMMANDS, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return _fail("glimpse", f"no command {command!r}.{hint} `glimpse --help` lists them.")
+    program = f"glimpse {command}"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
+        backend = os.environ["KERAS_BACKEND"]
+        return _fail(program, f"KERAS_BACKEND={backend}: the commands need tensorflow; unset it.")
+    with _quiet_import():
+        module = importlib.import_module("glimpse.commands." + command.replace("-", "_"))
+    if any(argument in _HELP for argument in arguments):
+        print(_help(program, module))
+        return 0
+    try:
+        rest = flags.FLAGS([program, *arguments])
+    except flags.Error as error:
+        return _fail(program, f"{error} `{program} --help` lists the flags.")
+    return _call(program, module, rest)
+
+
+@contextlib.contextmanager
+def _quiet_import():
+    """Holds back what TensorFlow's libraries print while they load, unless loading fails.
+
+    They write to the file descriptor before any setting of theirs is read.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as notices:
+        os.dup2(notices.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            notices.seek(0)
+            os.write(kept, notices.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _call(program, module, argv):
+    try:
+        return module.main(argv) or 0
+    except KeyboardInterrupt:
+        return _fail(program, "interrupted; run the same command again to go on.", status=130)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if _DEBUG.value:
+            traceback.print_exc()
+        return _fail(program, _one_line(error))
+
+
+def _one_line(error):
+    text = " ".join(str(error).split()) or "no further words."
+    if isinstance(error, OSError) and error.filename:
+        text = f"{error.filename}: {error.strerror}."
+    # Our own errors are ValueErrors and say it all; the name of any other type is a clue.
+    if not isinstance(error, ValueError | OSError):
+        text = f"{type(error).__name__}: {text[:600]} (--debug shows where)"
+    return text
+
+
+def _fail(program, text, status=1):
+    print(f"{program}: {text}", file=sys.stderr)
+    return status
+
+
+def _overview():
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items()]
+    return "\n".join(
+        [
+            "glimpse: video attention models. Classify a clip and see where the model looked.",
+            "",
+            "usage: glimpse COMMAND [--flag=value ...]     (or python -m glimpse COMMAND ...)",
+            "",
+            *lines,
+            "",
+            "`glimpse COMMAND --help` explains a command and its flags. Flags may stand in a file,",
+            "one a line: --flagfile=FILE. --debug shows the whole traceback of an error.",
+        ]
+    )
+
+
+def _help(program, module):
+    lines = [module.__doc__.strip(), "", f"usage: {program} [--flag=value ...]", "", "flags:"]
+    own = flags.FLAGS.get_flags_for_module(module.__name__)
+    for flag in sorted(own, key=lambda flag: flag.name):
+        name = f"--[no]{flag.name}" if flag.boolean else f"--{flag.name}"
+        shown = "" if flag.default in (None, "") else f" (default: {flag.default})"
+        text = f"{' '.join((flag.help or '').split())}{shown}"
+        lines.append(f"  {name}")
+        lines += textwrap.wrap(text, 88, initial_indent="      ", subsequent_indent="      ")
+    return "\n".join(lines)

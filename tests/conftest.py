@@ -1,0 +1,18 @@
+"""Settings for the whole suite, made before Keras and TensorFlow are imported."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+_BACKEND = os.environ["KERAS_BACKEND"]
+
+
+def pytest_ignore_collect(collection_path):
+    """On another backend than TensorFlow only files that say they run there are imported."""
+    if _BACKEND == "tensorflow" or not collection_path.name.endswith("_test.py"):
+        return None
+    return True if "pytest.mark.backends" not in collection_path.read_text() else None
+
+
+def pytest_report_header():
+    return f"Keras backend: {_BACKEND}"
