@@ -14,8 +14,8 @@ def apply_attention_override(attention_weights, attention_override, mask=None, a
 
     A row in which only some values are NaN is refused with a ValueError wherever values can be
     read (eagerly, and for constants in a graph). Inside a TensorFlow graph on a CPU it stops the
-    run with an error that names this check; XLA, `jax.jit` and GPU graphs cannot raise from
-    within, and there the NaN stays in the row as given.
+    run with an error that names this check. XLA, `jax.jit` and GPU graphs cannot raise from
+    within; there NaN comes out, and no number is put in its place.
 
     Args:
         attention_weights: The model's own map, float.

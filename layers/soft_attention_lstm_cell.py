@@ -143,6 +143,7 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         self.biases = biases
 
     def call(self, inputs, states, training=None, attention_override=None):
+        states = [ops.convert_to_tensor(state, self.compute_dtype) for state in states]
         layer_input, _ = self.attend(inputs, states, attention_override)
         new_states = []
         for layer in range(self.depth):
@@ -171,8 +172,10 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         """
         if not self.built:
             self.build(inputs.shape)
-        inputs = ops.cast(inputs, self.compute_dtype)
-        weights = ops.softmax(self._score(inputs, ops.cast(states[-2], self.compute_dtype)))
+        inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
+        weights = ops.softmax(
+            self._score(inputs, ops.convert_to_tensor(states[-2], self.compute_dtype))
+        )
         weights = apply_attention_override(weights, attention_override)
         context = ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), inputs), axis=1)
         return context, weights
