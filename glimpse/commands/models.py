@@ -8,13 +8,18 @@ from tabulate import tabulate
 
 from glimpse.models.registry import describe_models
 from glimpse.models.weights_card import read_cards
+from glimpse.models.zoo_table import zoo_table
 
 _PATTERN = flags.DEFINE_string("pattern", "*", "Shell-style pattern that the names must match.")
 _PRETRAINED = flags.DEFINE_bool("pretrained", False, "List trained weights in place of variants.")
+_MARKDOWN = flags.DEFINE_bool("markdown", False, "Print the whole zoo as README.md shows it.")
 
 
 def main(argv):
     """Prints a table of variants or of trained weights."""
+    if _MARKDOWN.value:
+        print(zoo_table())
+        return
     if _PRETRAINED.value:
         rows = [
             {"name": card.name, "license": card.license, **_scalars(card.facts)}
