@@ -206,6 +206,9 @@ def _claim(run, described, resume):
     if not resume:
         raise ValueError(f"--run={run} already holds a run; go on with --resume or name another.")
     found = json.loads(path.read_text(encoding="utf-8"))
+    # What a killed process was writing.
+    for leftover in run.glob(".*.partial*"):
+        leftover.unlink()
     changed = [name for name in described if found.get(name) != described[name]]
     if changed:
         name = changed[0]
