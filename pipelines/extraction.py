@@ -1,8 +1,6 @@
 """Sends each frame of a data set through a backbone once and keeps the features."""
 
 import collections
-import concurrent.futures
-import dataclasses
 import os
 
 import numpy as np
@@ -12,18 +10,16 @@ from absl import logging
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import SPLITS
 from glimpse.pipelines.decoded_clips import DecodedClips
+from glimpse.pipelines.extraction_run import ExtractionJob, ExtractionRun
 from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
 from glimpse.pipelines.feature_store import (
     FEATURE_DTYPES,
     FeatureStore,
-    FeatureWriter,
     backbone_fingerprint,
     feature_key,
     file_sha256,
 )
 from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version, display_name
-
-_COMMITS_AHEAD = 16
 
 
 def extract_features(
@@ -76,7 +72,7 @@ def extract_features(
     decoder = decoder_version()
     fingerprint = backbone_fingerprint(backbone)
     store = FeatureStore(os.path.join(folder, FEATURES_FOLDER))
-    jobs = [_Job(clip) for clip in clips]
+    jobs = [ExtractionJob(clip) for clip in clips]
 
     def needs_decoding(job):
         job.key = feature_key(_hash(job.clip.path), fingerprint, dtype, decoder)
@@ -87,7 +83,7 @@ def extract_features(
         job.metadata, job.shape = metadata, shape
         return False
 
-    run = _Run(function, store)
+    run = ExtractionRun(function, store)
     threads = decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1)
     bar = tqdm.tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress)
     with (
@@ -172,132 +168,6 @@ def extract_video(path, backbone, dtype="float32", batch_size=64, keep_frames=Fa
             logging.warning("%s", warning)
         frames_per_second = reader.frames_per_second
     return np.concatenate(features), frames_per_second, np.stack(kept) if keep_frames else None
-
-
-@dataclasses.dataclass(eq=False)
-class _Job:
-    """One clip on its way through the extraction."""
-
-    clip: object
-    key: str | None = None
-    metadata: dict | None = None
-    shape: tuple | None = None
-    writer: FeatureWriter | None = None
-    error: str | None = None
-
-
-class _Run:
-    """Collects frames into batches, runs the backbone, and hands the features to the writers.
-
-    One batch is always under way while the next one is collected, so that a device
-    with its own queue does not wait for this thread. Files are completed in another
-    thread, because a disk takes milliseconds to confirm each.
-    """
-
-    def __init__(self, function, store):
-        self.num_frames = 0
-        self._function = function
-        self._store = store
-        self._buffer = None
-        self._filled = 0
-        self._segments = []
-        self._under_way = None
-        self._unfinished = collections.deque()
-        self._commits = collections.deque()
-
-    def __enter__(self):
-        self._executor = concurrent.futures.ThreadPoolExecutor(1, "store")
-        return self
-
-    def __exit__(self, kind, *unused):
-        try:
-            if kind is None:
-                self._flush()
-                self._collect()
-                self._await_commits(0)
-        finally:
-            self._executor.shutdown()
-            for job in self._unfinished:
-                job.writer.discard()
-
-    def add(self, job, frames):
-        """Takes frames `(frames, height, width, 3)` of a job."""
-        if job.writer is None:
-            job.writer = FeatureWriter(self._store, job.key, self._function.dtype)
-            self._unfinished.append(job)
-        if self._buffer is None or self._buffer.shape[1:] != frames.shape[1:]:
-            self._flush()
-            self._buffer = np.empty((self._function.batch_size, *frames.shape[1:]), np.uint8)
-        while len(frames):
-            taken = frames[: len(self._buffer) - self._filled]
-            self._buffer[self._filled : self._filled + len(taken)] = taken
-            self._filled += len(taken)
-            self._segments.append((job, len(taken)))
-            frames = frames[len(taken) :]
-            if self._filled == len(self._buffer):
-                self._flush()
-
-    def finish(self, job, chunks):
-        """Says that a job's last frame was added, or that it has failed."""
-        if chunks.error is not None:
-            name = display_name(job.clip.path)
-            text = str(chunks.error)
-            job.error = text if isinstance(chunks.error, VideoError) else f"{name}: {text}"
-        elif chunks.facts is not None:
-            job.metadata = {
-                "num_frames": chunks.facts.num_frames,
-                "frames_per_second": chunks.facts.frames_per_second,
-                "warnings": list(chunks.facts.warnings),
-            }
-            self.num_frames += chunks.facts.num_frames
-        self._store_finished()
-
-    def _flush(self):
-        if not self._filled:
-            return
-        features = self._function(self._buffer[: self._filled])
-        self._collect()
-        self._under_way = features, self._segments
-        self._filled, self._segments = 0, []
-
-    def _collect(self):
-        if self._under_way is None:
-            return
-        features, segments = self._under_way
-        self._under_way = None
-        features = features.numpy()
-        for job, count in segments:
-            if job.error is None:
-                try:
-                    job.writer.append(features[:count])
-                except ValueError as error:
-                    raise ValueError(f"{display_name(job.clip.path)}: {error}") from error
-            features = features[count:]
-        self._store_finished()
-
-    def _store_finished(self):
-        while self._unfinished:
-            job = self._unfinished[0]
-            if job.error is not None:
-                job.writer.discard()
-            elif job.metadata and job.metadata["num_frames"] == job.writer.num_frames:
-                self._commits.append(self._executor.submit(self._commit, job))
-                self._await_commits(_COMMITS_AHEAD)
-            else:
-                return
-            self._unfinished.popleft()
-
-    def _commit(self, job):
-        try:
-            job.writer.metadata = job.metadata
-            job.writer.commit()
-            job.shape = self._store.shape(job.key)
-        finally:
-            job.writer.discard()
-
-    def _await_commits(self, remaining):
-        while len(self._commits) > remaining:
-            self._commits.popleft().result()
 
 
 def _function(backbone, dtype, batch_size):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse.pipelines import extraction
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import Clip, ClipSet, read_clips
 from glimpse.pipelines.extraction import extract_features, extract_video
+from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version
 from tests.numbered_videos import BITS, frame_number, write_video
@@ -353,8 +353,8 @@ def test_an_interrupt_leaves_no_threads_and_no_partial_files(tmp_path, clip_set,
             raise KeyboardInterrupt
         real(self, job, chunks)
 
-    real = extraction._Run.finish
-    monkeypatch.setattr(extraction._Run, "finish", interrupt)
+    real = ExtractionRun.finish
+    monkeypatch.setattr(ExtractionRun, "finish", interrupt)
     with pytest.raises(KeyboardInterrupt):
         extract_features(clip_set, BitsBackbone(), tmp_path / "out", batch_size=1, progress=False)
     assert partial and not list((tmp_path / "out").rglob("*.partial"))

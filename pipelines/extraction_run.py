@@ -1,0 +1,138 @@
+"""Collects the frames of many clips into batches and gives each clip its features back."""
+
+import collections
+import concurrent.futures
+import dataclasses
+
+import numpy as np
+
+from glimpse.pipelines.feature_store import FeatureWriter
+from glimpse.pipelines.video_reader import VideoError, display_name
+
+_COMMITS_AHEAD = 16
+
+
+@dataclasses.dataclass(eq=False)
+class ExtractionJob:
+    """One clip on its way through the extraction."""
+
+    clip: object
+    key: str | None = None
+    metadata: dict | None = None
+    shape: tuple | None = None
+    writer: FeatureWriter | None = None
+    error: str | None = None
+
+
+class ExtractionRun:
+    """Collects frames into batches, runs the backbone, and hands the features to the writers.
+
+    One batch is always under way while the next one is collected, so that a device
+    with its own queue does not wait for this thread. Files are completed in another
+    thread, because a disk takes milliseconds to confirm each.
+    """
+
+    def __init__(self, function, store):
+        self.num_frames = 0
+        self._function = function
+        self._store = store
+        self._buffer = None
+        self._filled = 0
+        self._segments = []
+        self._under_way = None
+        self._unfinished = collections.deque()
+        self._commits = collections.deque()
+
+    def __enter__(self):
+        self._executor = concurrent.futures.ThreadPoolExecutor(1, "store")
+        return self
+
+    def __exit__(self, kind, *unused):
+        try:
+            if kind is None:
+                self._flush()
+                self._collect()
+                self._await_commits(0)
+        finally:
+            self._executor.shutdown()
+            for job in self._unfinished:
+                job.writer.discard()
+
+    def add(self, job, frames):
+        """Takes frames `(frames, height, width, 3)` of a job."""
+        if job.writer is None:
+            job.writer = FeatureWriter(self._store, job.key, self._function.dtype)
+            self._unfinished.append(job)
+        if self._buffer is None or self._buffer.shape[1:] != frames.shape[1:]:
+            self._flush()
+            self._buffer = np.empty((self._function.batch_size, *frames.shape[1:]), np.uint8)
+        while len(frames):
+            taken = frames[: len(self._buffer) - self._filled]
+            self._buffer[self._filled : self._filled + len(taken)] = taken
+            self._filled += len(taken)
+            self._segments.append((job, len(taken)))
+            frames = frames[len(taken) :]
+            if self._filled == len(self._buffer):
+                self._flush()
+
+    def finish(self, job, chunks):
+        """Says that a job's last frame was added, or that it has failed."""
+        if chunks.error is not None:
+            name = display_name(job.clip.path)
+            text = str(chunks.error)
+            job.error = text if isinstance(chunks.error, VideoError) else f"{name}: {text}"
+        elif chunks.facts is not None:
+            job.metadata = {
+                "num_frames": chunks.facts.num_frames,
+                "frames_per_second": chunks.facts.frames_per_second,
+                "warnings": list(chunks.facts.warnings),
+            }
+            self.num_frames += chunks.facts.num_frames
+        self._store_finished()
+
+    def _flush(self):
+        if not self._filled:
+            return
+        features = self._function(self._buffer[: self._filled])
+        self._collect()
+        self._under_way = features, self._segments
+        self._filled, self._segments = 0, []
+
+    def _collect(self):
+        if self._under_way is None:
+            return
+        features, segments = self._under_way
+        self._under_way = None
+        features = features.numpy()
+        for job, count in segments:
+            if job.error is None:
+                try:
+                    job.writer.append(features[:count])
+                except ValueError as error:
+                    raise ValueError(f"{display_name(job.clip.path)}: {error}") from error
+            features = features[count:]
+        self._store_finished()
+
+    def _store_finished(self):
+        while self._unfinished:
+            job = self._unfinished[0]
+            if job.error is not None:
+                job.writer.discard()
+            elif job.metadata and job.metadata["num_frames"] == job.writer.num_frames:
+                self._commits.append(self._executor.submit(self._commit, job))
+                self._await_commits(_COMMITS_AHEAD)
+            else:
+                return
+            self._unfinished.popleft()
+
+    def _commit(self, job):
+        try:
+            job.writer.metadata = job.metadata
+            job.writer.commit()
+            job.shape = self._store.shape(job.key)
+        finally:
+            job.writer.discard()
+
+    def _await_commits(self, remaining):
+        while len(self._commits) > remaining:
+            self._commits.popleft().result()
