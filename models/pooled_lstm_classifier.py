@@ -7,7 +7,7 @@ from glimpse.layers.initial_state import InitialState
 from glimpse.layers.step_head import StepHead
 from glimpse.models.step_classifier import StepClassifier
 
-_SMALL = {"units": 128, "depth": 1, "hidden_units": 128, "dropout": 0.3}
+_SMALL = {"units": 128, "depth": 1, "hidden_units": 128, "dropout": 0.1}
 _BASE = {"units": 512, "depth": 3}
 VARIANTS = {
     "average_pooled_lstm_small": {"pooling": "average", **_SMALL},

@@ -15,7 +15,7 @@ VARIANTS = {
         "attention": "content",
         "attention_units": 64,
         "hidden_units": 128,
-        "dropout": 0.3,
+        "dropout": 0.1,
     },
     "soft_attention_base": {"units": 512, "depth": 3},
     "soft_attention_large": {"units": 1024, "depth": 3},
