@@ -6,6 +6,8 @@ Sharma et al., "Action Recognition using Visual Attention", 2015, Eq. 6.
 import keras
 from keras import ops
 
+from glimpse.layers.soft_attention_lstm_cell import copy_initializer
+
 
 @keras.saving.register_keras_serializable(package="glimpse")
 class InitialState(keras.layers.Layer):
@@ -87,9 +89,10 @@ class InitialState(keras.layers.Layer):
             mean = ops.mean(frame_means, axis=1)
         else:
             real = ops.expand_dims(mask, -1)
-            total = ops.sum(ops.where(real, frame_means, ops.zeros_like(frame_means)), axis=1)
-            count = ops.sum(ops.cast(real, frame_means.dtype), axis=1)
-            mean = total / ops.maximum(count, 1)
+            count = ops.sum(ops.cast(real, frame_means.dtype), axis=1, keepdims=True)
+            # Divided before the sum, which might not fit into float16.
+            shares = frame_means / ops.maximum(count, 1)
+            mean = ops.sum(ops.where(real, shares, ops.zeros_like(shares)), axis=1)
         inner = [layer(mean) for layer in self.hidden_layers] or [mean] * self.num_states
         return [layer(x) for layer, x in zip(self.output_layers, inner, strict=True)]
 
@@ -111,7 +114,7 @@ class InitialState(keras.layers.Layer):
     def _tanh(self, units, name):
         # An initializer with a seed would give every layer the same weights, were it shared.
         options = {
-            key: value.clone() if hasattr(value, "clone") else value
+            key: copy_initializer(value) if key.endswith("initializer") else value
             for key, value in self.dense_options.items()
         }
         return keras.layers.Dense(units, "tanh", dtype=self.dtype_policy, name=name, **options)

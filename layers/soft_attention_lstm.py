@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import check_override_shape, split_attention_override
+from glimpse.layers.initial_state import InitialState
 from glimpse.layers.soft_attention_lstm_cell import (
     SoftAttentionLSTMCell,
-    copy_initializer,
     project_regions,
 )
 from glimpse.layers.soft_attention_recurrence import soft_attention_recurrence
@@ -25,7 +25,7 @@ class SoftAttentionLSTM(keras.layers.Layer):
         state_0 = tanh(A tanh(B m + b) + a)     m = mean of X[t, i] over regions i, real frames t
 
     where B, b have `initial_state_units` and A, a have `units`; both differ for each state. The
-    layers are `initial_state_hidden_layers` and `initial_state_layers`, in the order of the states.
+    layers lie in the sub-layer `first_states`, an `InitialState`.
 
     A masked frame leaves the states as they are, repeats the top one in `hidden_states`, and has
     zero attention. Features are read frame by frame where they lie: no transposed copy is made.
@@ -117,16 +117,22 @@ class SoftAttentionLSTM(keras.layers.Layer):
             dtype=self.dtype_policy,
             name="cell",
         )
-        self.initial_state_hidden_layers = []
-        self.initial_state_layers = []
+        self.first_states = None
         if initial_state == "features":
-            hidden_units = units if initial_state_units is None else initial_state_units
-            for state in self._state_names():
-                if hidden_units:
-                    self.initial_state_hidden_layers.append(
-                        self._tanh_layer(hidden_units, f"initial_{state}_hidden")
-                    )
-                self.initial_state_layers.append(self._tanh_layer(units, f"initial_{state}"))
+            cell = self.cell
+            self.first_states = InitialState(
+                units,
+                2 * depth,
+                initial_state_units,
+                kernel_initializer=cell.kernel_initializer,
+                bias_initializer=cell.bias_initializer,
+                kernel_regularizer=cell.kernel_regularizer,
+                bias_regularizer=cell.bias_regularizer,
+                kernel_constraint=cell.kernel_constraint,
+                bias_constraint=cell.bias_constraint,
+                dtype=self.dtype_policy,
+                name="first_states",
+            )
 
     def build(
         self,
@@ -143,13 +149,8 @@ class SoftAttentionLSTM(keras.layers.Layer):
             )
         batch, _, regions, features = features_shape
         self.cell.build((batch, regions, features))
-        shape = (batch, features)
-        for layer in self.initial_state_hidden_layers:
-            layer.build(shape)
-        if self.initial_state_hidden_layers:
-            shape = (batch, self.initial_state_hidden_layers[0].units)
-        for layer in self.initial_state_layers:
-            layer.build(shape)
+        if self.first_states is not None:
+            self.first_states.build(features_shape)
 
     def call(self, features, mask=None, initial_state=None, training=None, attention_override=None):
         features = ops.convert_to_tensor(features, self.compute_dtype)
@@ -193,22 +194,8 @@ class SoftAttentionLSTM(keras.layers.Layer):
     def _initial_states(self, features, mask):
         if self.initial_state == "zeros":
             return self.cell.get_initial_state(ops.shape(features)[0])
-        frame_means = ops.mean(features, axis=2)  # (batch, frames, features)
-        if mask is None:
-            mean = ops.mean(frame_means, axis=1)
-        else:
-            real = ops.expand_dims(mask, -1)
-            count = ops.sum(ops.cast(real, self.compute_dtype), axis=1, keepdims=True)
-            # Divided before the sum, which might not fit into float16.
-            shares = frame_means / ops.maximum(count, 1)
-            mean = ops.sum(ops.where(real, shares, ops.zeros_like(shares)), axis=1)
-        states = []
-        for number, output_layer in enumerate(self.initial_state_layers):
-            hidden = mean
-            if self.initial_state_hidden_layers:
-                hidden = self.initial_state_hidden_layers[number](mean)
-            states.append(ops.cast(output_layer(hidden), self.compute_dtype))
-        return states
+        states = self.first_states(features, mask=mask)
+        return [ops.cast(state, self.compute_dtype) for state in states]
 
     def _draw_dropout(self, features):
         cell = self.cell
@@ -252,21 +239,6 @@ class SoftAttentionLSTM(keras.layers.Layer):
 
     def _state_names(self):
         return [f"{name}_{layer + 1}" for layer in range(self.cell.depth) for name in "hc"]
-
-    def _tanh_layer(self, units, name):
-        cell = self.cell
-        return keras.layers.Dense(
-            units,
-            activation="tanh",
-            kernel_initializer=copy_initializer(cell.kernel_initializer),
-            bias_initializer=copy_initializer(cell.bias_initializer),
-            kernel_regularizer=cell.kernel_regularizer,
-            bias_regularizer=cell.bias_regularizer,
-            kernel_constraint=cell.kernel_constraint,
-            bias_constraint=cell.bias_constraint,
-            dtype=self.dtype_policy,
-            name=name,
-        )
 
     def compute_mask(self, features, previous_mask=None):
         masks = [previous_mask, None]

@@ -49,8 +49,8 @@ def random_layer(shape=_SHAPE, **kwargs):
 
 def _paper_states(layer, features, mask=None):
     states = []
-    for number, output in enumerate(layer.initial_state_layers):
-        hidden = layer.initial_state_hidden_layers
+    for number, output in enumerate(layer.first_states.output_layers):
+        hidden = layer.first_states.hidden_layers
         pairs = [hidden[number] if hidden else None, output]
         pairs = [p and (_numpy(p.kernel), _numpy(p.bias)) for p in pairs]
         states.append(
@@ -101,7 +101,7 @@ def test_matches_the_equations(attention, depth, masked, overridden):
 @pytest.mark.parametrize(("units", "sizes"), [(None, [4]), (3, [3]), (0, [])])
 def test_initial_state_units(units, sizes):
     layer = random_layer(initial_state_units=units)
-    assert [x.units for x in layer.initial_state_hidden_layers] == sizes * 2
+    assert [x.units for x in layer.first_states.hidden_layers] == sizes * 2
     features = _features()
     started = layer._initial_states(ops.convert_to_tensor(features), None)
     for found, wanted in zip(started, _paper_states(layer, features), strict=True):
