@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": "Classify video files.",
     "explain": "Draw where the model looked in a video file.",
     "export": "Write a trained model as .keras and SavedModel for serving.",
+    "publish": "Make weights and their card from a finished run.",
     "train-backbone": "Train the `small` backbone anew, as the shipped weights were made.",
 }
 

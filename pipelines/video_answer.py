@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from glimpse.models import VideoClassifier
+from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.block_combination import combine_blocks
 from glimpse.pipelines.evaluation import actor_boxes
 from glimpse.pipelines.extraction import extract_video
@@ -68,7 +69,8 @@ class VideoAnswerer:
                 raise ValueError("`sampling` is needed: the model does not say how it was trained.")
             sampling = WindowSampling(**model.sampling)
         self.classifier = model
-        self.backbone = backbone
+        # One graph for all videos.
+        self.backbone = BackboneFunction(backbone)
         self.sampling = sampling
         self.rule = rule
         self.batch_size = batch_size

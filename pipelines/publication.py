@@ -1,0 +1,72 @@
+"""From a finished run to a file of weights and its card, as the zoo ships them."""
+
+import json
+import pathlib
+
+from glimpse.models import VideoClassifier, load_model
+from glimpse.models.weights_card import file_sha256
+from glimpse.pipelines.partial_file import partial_file
+
+LICENSE = "Apache-2.0"
+
+
+def publish(run, backbone, evaluation, name, command, folder):
+    """Writes `NAME.keras`, backbone inside and without optimizer, and `NAME.json`, its card.
+
+    Args:
+        run: Folder of the run; its `best.keras` is published.
+        backbone: The backbone that the run's features were extracted with.
+        evaluation: Results of `evaluate` for the run's best model.
+        name: `variant.tag`, such as `soft_attention_small.tiny_actions`.
+        command: The command that made the run, for whoever wants to make it again.
+        folder: Where to write.
+
+    Returns:
+        The paths of the two files.
+
+    Raises:
+        ValueError: If the name has no tag or is not that of the run's variant.
+    """
+    run, folder = pathlib.Path(run), pathlib.Path(folder)
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    variant, _, tag = name.partition(".")
+    if variant != results["model"] or not tag:
+        raise ValueError(f"--name={name}: must be {results['model']}.TAG, as the run's variant.")
+    classifier = load_model(str(run / "best.keras"))
+    model = VideoClassifier(backbone, type(classifier).from_config(classifier.get_config()))
+    frames = classifier.sampling["num_frames"]
+    model.build((None, frames, *backbone.input_size, 3))
+    model.classifier.set_weights(classifier.get_weights())
+    folder.mkdir(parents=True, exist_ok=True)
+    weights, card = folder / f"{name}.keras", folder / f"{name}.json"
+    with partial_file(weights) as partial:
+        model.save(partial)
+    stamp = evaluation["stamp"]
+    described = {
+        "name": name,
+        "file": weights.name,
+        "sha256": file_sha256(weights),
+        "license": LICENSE,
+        "command": command,
+        "dataset": stamp["dataset"],
+        "split": evaluation["split"],
+        "split_hash": stamp["split_hash"],
+        "sampling": stamp["sampling"],
+        "metric": stamp["metric"],
+        "pooling": stamp["pooling"],
+        "window_accuracy": evaluation["window_accuracy"],
+        "video_accuracy": evaluation["video_accuracy"],
+        "localisation": evaluation["localisation"],
+        "parameters": model.count_params(),
+        "seed": results["config"]["seed"],
+        "best_epoch": results["best_epoch"],
+        "seen": {**results["stamp"]["seen"], **stamp["seen"]},
+        "expected": stamp["expected"],
+        "failed": stamp["failed"],
+        "decoder": stamp["decoder"],
+        "versions": stamp["versions"],
+        "config": results["config"],
+    }
+    with partial_file(card) as partial:
+        partial.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    return weights, card
