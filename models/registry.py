@@ -3,6 +3,7 @@
 import difflib
 import fnmatch
 import os
+import sys
 import zipfile
 
 import keras
@@ -77,7 +78,7 @@ def load_model(name):
         raise ValueError(_unknown("weights", path, cards) + " A path must end in .keras.")
     card = cards[path]
     model = _read(card.verified_path())
-    keras.utils.io_utils.print_msg(f"{card.name}: weights under {card.license}.")
+    print(f"{card.name}: weights under {card.license}.", file=sys.stderr)
     return model
 
 

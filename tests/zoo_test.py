@@ -27,7 +27,7 @@ def test_the_readme_shows_the_table_of_the_registry_and_the_cards():
 @pytest.mark.parametrize("name", TRAINED)
 def test_weights_load_by_name_and_answer(name, capsys):
     model = glimpse.load_model(name)
-    assert "Apache-2.0" in capsys.readouterr().out
+    assert "Apache-2.0" in capsys.readouterr().err
     frames = np.random.default_rng(0).integers(0, 256, (1, 3, 90, 120, 3), dtype=np.uint8)
     outputs = model(frames)
     assert outputs["probabilities"].shape == (1, len(model.label_names))
