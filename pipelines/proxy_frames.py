@@ -4,16 +4,14 @@ The proxy task asks what stands in each cell: its type, hat, colour and joints. 
 name of an action, nor which figure is the actor: every figure wears a hat with probability 1/2.
 """
 
-import concurrent.futures
-import multiprocessing
 import os
 import pathlib
 import tempfile
 
 import cv2
 import numpy as np
-import tqdm
 
+from glimpse.pipelines.rendering_processes import map_clips
 from glimpse.pipelines.stick_figure import ACTIONS, IDLE, JOINTS
 from glimpse.pipelines.tiny_actions import write_clip
 from glimpse.pipelines.tiny_actions_config import TinyActionsConfig
@@ -167,10 +165,6 @@ def _proxy_clip(job):
     )
 
 
-def _start_worker():
-    cv2.setNumThreads(1)
-
-
 def render_proxy_frames(num_clips, seed=0, first_clip=0, workers=None, progress=True):
     """Renders clips, sends them through a video codec and returns frames with their targets.
 
@@ -193,13 +187,6 @@ def render_proxy_frames(num_clips, seed=0, first_clip=0, workers=None, progress=
     workers = workers or os.cpu_count()
     with tempfile.TemporaryDirectory() as folder:
         jobs = [(folder, seed, first_clip + index) for index in range(num_clips)]
-        bar = {"total": num_clips, "desc": "proxy clips", "unit": "clip", "disable": not progress}
-        if workers == 1:
-            clips = list(tqdm.tqdm(map(_proxy_clip, jobs), **bar))
-        else:
-            with concurrent.futures.ProcessPoolExecutor(
-                workers, multiprocessing.get_context("spawn"), _start_worker
-            ) as executor:
-                clips = list(tqdm.tqdm(executor.map(_proxy_clip, jobs, chunksize=8), **bar))
+        clips = map_clips(_proxy_clip, jobs, workers, progress, "proxy clips")
     frames, targets = zip(*clips, strict=True)
     return np.concatenate(frames), np.concatenate(targets)

@@ -1,19 +1,17 @@
 """Renders `tiny_actions`: encoded clips of stick figures with the truth about every frame."""
 
-import concurrent.futures
 import csv
 import hashlib
 import io
 import json
-import multiprocessing
 import os
 import pathlib
 
 import cv2
 import numpy as np
-import tqdm
 
 from glimpse.pipelines.partial_file import partial_file
+from glimpse.pipelines.rendering_processes import map_clips
 from glimpse.pipelines.tiny_actions_captions import reference_captions
 from glimpse.pipelines.tiny_actions_config import SPLITS, TinyActionsConfig
 from glimpse.pipelines.tiny_actions_drawing import draw_scene, sample_background
@@ -159,29 +157,6 @@ def _render_clip(job):
     return _truth(config, split, index, scene, clip_id, relative_path)
 
 
-def _start_worker():
-    cv2.setNumThreads(1)
-
-
-def _run(function, jobs, workers, progress, description):
-    """Applies `function` to all jobs in order, in this process or in several."""
-    bar = {"total": len(jobs), "desc": description, "unit": "clip", "disable": not progress}
-    if workers == 1:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            return list(tqdm.tqdm(map(function, jobs), **bar))
-        finally:
-            cv2.setNumThreads(threads)
-    executor = concurrent.futures.ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _start_worker
-    )
-    try:
-        return list(tqdm.tqdm(executor.map(function, jobs, chunksize=4), **bar))
-    finally:
-        executor.shutdown(cancel_futures=True)
-
-
 def _write_text(path, text):
     with partial_file(path) as partial:
         partial.write_bytes(text.encode())
@@ -270,7 +245,7 @@ def render_tiny_actions(folder, config=None, workers=None, progress=True):
 
     if workers is None:
         workers = 1 if missing < _FEW_CLIPS else os.cpu_count()
-    truths = _run(_render_clip, jobs, workers, progress, f"rendering {folder.name}")
+    truths = map_clips(_render_clip, jobs, workers, progress, f"rendering {folder.name}")
     hashes = {}
     for split in SPLITS:
         selected = [truth for job, truth in zip(jobs, truths, strict=True) if job[2] == split]

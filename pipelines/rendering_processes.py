@@ -1,0 +1,58 @@
+"""Draws and encodes clips in several processes at once."""
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+
+import cv2
+import tqdm
+
+
+def map_clips(function, jobs, workers, progress, description):
+    """Returns `[function(job) for job in jobs]`, in order, worked out by several processes.
+
+    Args:
+        function: A function of a module, without state.
+        jobs: A list of arguments that can be sent to a process.
+        workers: Number of processes; 1 works in this one.
+        progress: Whether to show a progress bar.
+        description: The bar's title.
+    """
+    bar = {"total": len(jobs), "desc": description, "unit": "clip", "disable": not progress}
+    if workers == 1:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            return list(tqdm.tqdm(map(function, jobs), **bar))
+        finally:
+            cv2.setNumThreads(threads)
+    with _without_tensorflow():
+        executor = concurrent.futures.ProcessPoolExecutor(
+            workers, multiprocessing.get_context("spawn"), _start_worker
+        )
+        try:
+            return list(tqdm.tqdm(executor.map(function, jobs, chunksize=4), **bar))
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _without_tensorflow():
+    """Lets new processes start in a second: they draw, and need no TensorFlow for that.
+
+    Every process imports `glimpse`, hence Keras, hence the backend that this variable names.
+    """
+    before = os.environ.get("KERAS_BACKEND")
+    os.environ["KERAS_BACKEND"] = "numpy"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["KERAS_BACKEND"]
+        else:
+            os.environ["KERAS_BACKEND"] = before
+
+
+def _start_worker():
+    cv2.setNumThreads(1)
