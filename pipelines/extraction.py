@@ -3,7 +3,6 @@
 import collections
 import os
 
-import numpy as np
 import tqdm
 from absl import logging
 
@@ -19,7 +18,7 @@ from glimpse.pipelines.feature_store import (
     feature_key,
     file_sha256,
 )
-from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version, display_name
+from glimpse.pipelines.video_reader import VideoError, decoder_version, display_name
 
 
 def extract_features(
@@ -132,42 +131,6 @@ def extract_features(
         if entries:
             logging.warning("%d clips %s, such as: %s", len(entries), title, entries[0]["reason"])
     return index
-
-
-def extract_video(path, backbone, dtype="float32", batch_size=64, keep_frames=False):
-    """Decodes one video and sends its frames through a backbone.
-
-    Args:
-        path: The video file.
-        backbone: As in `extract_features`, or a BackboneFunction, which is then used
-            as it is: its graph serves many videos.
-        dtype: "float16" or "float32".
-        batch_size: Frames per call of the backbone.
-        keep_frames: Whether to return the frames too; they stay in memory.
-
-    Returns:
-        features `(frames, height, width, features)`, the video's frames per second,
-        and the frames, uint8 `(frames, height, width, 3)`, or None.
-
-    Raises:
-        VideoError: If the video cannot be decoded.
-    """
-    backbone = _function(backbone, dtype, batch_size)
-    features, kept, batch = [], [], []
-    with VideoReader(path) as reader:
-        for frame in reader:
-            batch.append(frame)
-            if keep_frames:
-                kept.append(frame)
-            if len(batch) == backbone.batch_size:
-                features.append(backbone(np.stack(batch)).numpy())
-                batch = []
-        if batch:
-            features.append(backbone(np.stack(batch)).numpy())
-        for warning in reader.warnings:
-            logging.warning("%s", warning)
-        frames_per_second = reader.frames_per_second
-    return np.concatenate(features), frames_per_second, np.stack(kept) if keep_frames else None
 
 
 def _function(backbone, dtype, batch_size):

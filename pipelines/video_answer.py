@@ -1,17 +1,20 @@
 """One video file in, one answer out: label, probabilities and, for models that attend, the gaze."""
 
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
+from absl import logging
 
 from glimpse.models import VideoClassifier
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.block_combination import combine_blocks
 from glimpse.pipelines.evaluation import actor_boxes
-from glimpse.pipelines.extraction import extract_video
 from glimpse.pipelines.feature_windows import WindowSampling
 from glimpse.pipelines.gaze import Gaze
+from glimpse.pipelines.sampling import frame_stride
+from glimpse.pipelines.video_reader import VideoReader
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,7 +51,7 @@ class VideoAnswerer:
         backbone: The backbone of a classifier on features.
         sampling: A `WindowSampling`; default: as the model was trained.
         rule: `"mean"` or `"majority"` over the windows of a video.
-        batch_size: Windows in a batch.
+        batch_size: Frames, and windows, in a batch.
 
     Raises:
         ValueError: If a backbone is missing or superfluous, or the sampling is unknown.
@@ -69,8 +72,8 @@ class VideoAnswerer:
                 raise ValueError("`sampling` is needed: the model does not say how it was trained.")
             sampling = WindowSampling(**model.sampling)
         self.classifier = model
-        # One graph for all videos.
-        self.backbone = BackboneFunction(backbone)
+        # One graph for all videos of a frame size, and few enough frames for large ones.
+        self.backbone = BackboneFunction(backbone, batch_size=batch_size)
         self.sampling = sampling
         self.rule = rule
         self.batch_size = batch_size
@@ -81,19 +84,35 @@ class VideoAnswerer:
         return tuple(names or map(str, range(self.classifier.num_classes)))
 
     def answer(self, path):
-        """Returns the `VideoAnswer` for a file.
+        """Returns the `VideoAnswer` for a file; memory does not grow with the video's length.
 
         Raises:
             VideoError: If the file cannot be decoded.
         """
-        features, rate, _ = extract_video(path, self.backbone)
-        windows = self.sampling.windows(len(features), rate)
-        probabilities = [
-            np.asarray(self._outputs(features[windows[i : i + self.batch_size]])["probabilities"])
-            for i in range(0, len(windows), self.batch_size)
-        ]
-        combined = combine_blocks(np.concatenate(probabilities), self.rule)
-        return VideoAnswer(str(path), self.label_names, combined, len(features), rate, len(windows))
+        with VideoReader(path) as reader:
+            rate = reader.frames_per_second
+            span = self.sampling.num_frames * self._stride(rate)
+            step = self.sampling.block_stride
+            held = np.zeros((0, *self._feature_shape(reader)), "float32")
+            # Numbers: the first frame held, all frames so far, where the next window starts.
+            first = count = start = 0
+            probabilities = []
+            for features in self._features(reader):
+                held, count = np.concatenate([held, features]), count + len(features)
+                whole = max(0, (count - span - start) // step + 1)
+                if whole:
+                    starts = start - first + np.arange(whole)[:, None] * step
+                    offsets = np.arange(self.sampling.num_frames) * self._stride(rate)
+                    probabilities += self._window_probabilities(held[starts + offsets])
+                    start += whole * step
+                    held, first = held[start - first :], min(start, count)
+            for warning in reader.warnings:
+                logging.warning("%s", warning)
+        if not probabilities:
+            # Shorter than a window: one window, its last frame repeated.
+            probabilities = self._window_probabilities(held[self.sampling.windows(count, rate)])
+        combined = combine_blocks(probabilities, self.rule)
+        return VideoAnswer(str(path), self.label_names, combined, count, rate, len(probabilities))
 
     def gaze(self, path, truth=None, true_label=None, start=0.0, model_name=None):
         """Returns what the model saw in one window of a video.
@@ -106,19 +125,28 @@ class VideoAnswerer:
             model_name: Name to show; default: the model's.
 
         Raises:
-            ValueError: If the model has no gaze or the video ends before `start`.
+            ValueError: If the model has no gaze or the video ends before the window does.
         """
-        features, rate, frames = extract_video(path, self.backbone, keep_frames=True)
-        windows = self.sampling.windows(len(features), rate)
-        first = round(start * rate)
-        chosen = np.flatnonzero(windows[:, 0] >= first)
-        if not chosen.size:
+        with VideoReader(path) as reader:
+            rate = reader.frames_per_second
+            stride = self._stride(rate)
+            first = round(start * rate)
+            end = first + stride * self.sampling.num_frames
+            kept, count = [], 0
+            for count, frame in enumerate(reader, start=1):
+                if count > first and (count - 1 - first) % stride == 0:
+                    kept.append(frame)
+                if count == end:
+                    break
+        if count < end and first:
             raise ValueError(
-                f"--start={start:g}: {path} has {len(features) / rate:.2f} s, and its last window "
-                f"starts at {windows[-1, 0] / rate:.2f} s."
+                f"--start={start:g}: a window takes {(end - first) / rate:.2f} s and {path} ends "
+                f"after {count / rate:.2f} s; start earlier."
             )
-        numbers = windows[chosen[0]]
-        outputs = self._outputs(features[numbers][None])
+        numbers = first + self.sampling.windows(count - first, rate)[0]
+        frames = np.stack(kept)[(numbers - first) // stride]
+        features = np.concatenate(list(self._features(frames)))
+        outputs = self._outputs(features[None])
         if "attention_weights" not in outputs:
             raise ValueError(
                 f"{self.classifier.name} has no gaze to show: it does not attend. "
@@ -128,7 +156,7 @@ class VideoAnswerer:
         if truth is not None:
             boxes, others = actor_boxes(truth, numbers)
         return Gaze(
-            frames=frames[numbers],
+            frames=frames,
             frame_indices=numbers,
             frames_per_second=rate,
             attention=np.asarray(outputs["attention_weights"][0], "float32"),
@@ -142,5 +170,28 @@ class VideoAnswerer:
             video_name=str(path).replace("\\", "/").rsplit("/", 1)[-1],
         )
 
+    def _stride(self, rate):
+        wanted = self.sampling.frames_per_second
+        return 1 if wanted is None else frame_stride(rate, wanted)
+
+    def _feature_shape(self, reader):
+        blank = np.zeros((1, reader.height, reader.width, 3), "uint8")
+        return self.backbone(blank).shape[1:]
+
+    def _features(self, frames):
+        """Yields the features of all frames, a batch at a time."""
+        frames = iter(frames)
+        while batch := list(itertools.islice(frames, self.backbone.batch_size)):
+            yield self.backbone(np.stack(batch)).numpy()
+
+    def _window_probabilities(self, windows):
+        return [
+            row
+            for i in range(0, len(windows), self.batch_size)
+            for row in np.asarray(
+                self._outputs(windows[i : i + self.batch_size])["probabilities"], "float64"
+            )
+        ]
+
     def _outputs(self, features):
-        return self.classifier.predict_on_batch(features.astype("float32"))
+        return self.classifier.predict_on_batch(features)

@@ -14,11 +14,11 @@ import tensorflow as tf
 
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import Clip, ClipSet, read_clips
-from glimpse.pipelines.extraction import extract_features, extract_video
+from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version
-from tests.numbered_videos import BITS, frame_number, write_video
+from tests.numbered_videos import BITS, write_video
 
 
 class BitsBackbone:
@@ -322,18 +322,6 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, clip_set):
     for clip in at_once.entries:
         with open(resumed.path(clip), "rb") as one, open(at_once.path(clip), "rb") as other:
             assert one.read() == other.read()
-
-
-def test_one_video(tmp_path):
-    path = write_video(tmp_path / "clip.mp4", num_frames=21, rate=10)
-    features, rate, frames = extract_video(path, BitsBackbone(), batch_size=8, keep_frames=True)
-    assert numbers_in(features) == [frame_number(frame) for frame in frames] == list(range(21))
-    assert features.dtype == np.float32 and rate == pytest.approx(10)
-    function = BackboneFunction(conv_backbone(), "float16", batch_size=4)
-    features, _, frames = extract_video(path, function)
-    assert frames is None and features.dtype == np.float16 and len(features) == 21
-    with pytest.raises(VideoError, match="no such file"):
-        extract_video(tmp_path / "none.mp4", function)
 
 
 def test_features_do_not_depend_on_the_company_of_a_frame():
