@@ -2,12 +2,13 @@
 
 Run: python -m benchmarks.recurrence [--json] [--dtypes=float32,bfloat16] [--batch=64] ...
 
-Everything is measured in one process, round by round in turn, and given as the median of the
-rounds, so that a busy machine slows all of them alike: the layer, `keras.layers.RNN` around its
-cell, the same model written in PyTorch, and the floor: nothing but the products of matrices that
-the forward pass is made of. A training step is the forward and backward pass of a classifier (the
-layer, a tanh layer, a softmax at every step) and Adam's update. Its ratio is to three floors:
-the forward products, and those of the gradients to the inputs and to the weights.
+Everything is measured in one process, in turn within each round: the layer, `keras.layers.RNN`
+around its cell, the same model written in PyTorch, and the floor, which is nothing but the
+products of matrices that the forward pass is made of. Seconds are medians over the rounds; so are
+the ratios, each taken within a round, so that a busy machine changes them little. A training step
+is the forward and backward pass of a classifier (the layer, a tanh layer, a softmax at every step)
+and Adam's update. Its ratio is to three floors: the forward products, and those of the gradients
+to the inputs and to the weights.
 
 Runs on the Keras backend that KERAS_BACKEND names, and imports no other but PyTorch.
 """
@@ -18,6 +19,10 @@ import os
 import platform
 import statistics
 import time
+
+# PyTorch's threads wait by spinning. Where anything else runs on the machine they then wait for
+# one another, ten times slower than by sleeping; this is read once, when its library is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import keras
 import numpy as np
@@ -48,7 +53,7 @@ def keras_backend():
 
 
 def measure(dtype):
-    """Times every case in one data type; returns seconds by (implementation, case)."""
+    """Times every case in one data type; returns the rounds' seconds by (name, case)."""
     shape = (_BATCH.value, _FRAMES.value, _REGIONS.value, _FEATURES.value)
     generator = np.random.default_rng(0)
     features = generator.random(shape, dtype="float32")
@@ -80,7 +85,7 @@ def timed_in_turn(cases, dtype):
                 if round_number:
                     seconds[key].append(time.perf_counter() - start)
                 bar.update()
-    return {key: statistics.median(values) for key, values in seconds.items()}
+    return seconds
 
 
 def glimpse_recurrence(policy):
@@ -109,12 +114,12 @@ def keras_cases(name, recurrence, features, labels, dtype, jit):
     hidden = keras.layers.Dense(_UNITS.value, activation="tanh", dtype=policy)(hidden_states)
     probabilities = keras.layers.Dense(_CLASSES.value, activation="softmax")(hidden)
     model = keras.Model(clip, probabilities)
-    on_torch = keras_backend() == "torch"
+    # "auto" is what a user gets; on TensorFlow both modes are measured, each under its name.
     model.compile(
-        "adam", "sparse_categorical_crossentropy", jit_compile=False if on_torch else jit or "auto"
+        "adam",
+        "sparse_categorical_crossentropy",
+        jit_compile=jit if keras_backend() == "tensorflow" else "auto",
     )
-    if keras_backend() == "tensorflow":
-        model.jit_compile = jit
     features, labels = ops.convert_to_tensor(features, dtype), ops.convert_to_tensor(labels)
     forward = compiled_forward(layer, jit)
     return {
@@ -135,8 +140,9 @@ def compiled_forward(layer, jit):
     if keras_backend() == "jax":
         import jax
 
-        weights = [v.value for v in layer.trainable_variables]
-        fixed = [v.value for v in layer.non_trainable_variables]
+        # Copies: a training step gives the variables' own buffers away.
+        weights = [ops.copy(v.value) for v in layer.trainable_variables]
+        fixed = [ops.copy(v.value) for v in layer.non_trainable_variables]
         forward = jax.jit(lambda w, features: layer.stateless_call(w, fixed, features)[0])
         return lambda features: first_output(forward(weights, features))
     import torch
@@ -186,17 +192,17 @@ def floor_case(features, dtype):
             state = x
         return [state, *unread]
 
-    run = products
+    arguments = (state, frames, score_kernels, kernels, recurrent_kernels)
     if keras_backend() == "tensorflow":
         import tensorflow as tf
 
-        run = tf.function(products)
-    elif keras_backend() == "jax":
+        run = tf.function(lambda: products(*arguments))
+        return lambda: wait_for(run()[0])
+    if keras_backend() == "jax":
         import jax
 
-        run = jax.jit(products)
-    arguments = (state, frames, score_kernels, kernels, recurrent_kernels)
-    return lambda: wait_for(run(*arguments)[0])
+        products = jax.jit(products)
+    return lambda: wait_for(products(*arguments)[0])
 
 
 def torch_device():
@@ -309,15 +315,16 @@ def machine():
 
 def rows(dtype, seconds):
     """One dict per measured case, with its ratio to the floor (training: to three floors)."""
-    floor = seconds["floor", "forward"]
-    for (implementation, case), value in seconds.items():
+    for (implementation, case), values in seconds.items():
+        floors = 3 if case == "training step" else 1
+        pairs = zip(values, seconds["floor", "forward"], strict=True)
         yield {
             "dtype": dtype,
             "implementation": implementation,
             "case": case,
-            "seconds": value,
-            "floors": 3 if case == "training step" else 1,
-            "ratio_to_floors": value / (floor * (3 if case == "training step" else 1)),
+            "seconds": statistics.median(values),
+            "floors": floors,
+            "ratio_to_floors": statistics.median(value / (floors * one) for value, one in pairs),
         }
 
 
