@@ -6,6 +6,7 @@ pipelines and the exports are imported only when they are asked for.
 """
 
 import importlib
+import os
 import pathlib
 
 # A wheel holds layers/, models/, ... inside this folder; a source tree (and a
@@ -14,14 +15,17 @@ _FOLDER = pathlib.Path(__file__).parent
 if not (_FOLDER / "layers").is_dir():
     __path__.append(str(_FOLDER.parent))
 
-from glimpse import layers, models  # noqa: E402
-from glimpse.models import (  # noqa: E402
-    create_backbone,
-    create_model,
-    list_backbones,
-    list_models,
-    load_model,
-)
+# Processes that only draw clips (`pipelines/rendering_processes.py`) set this: they start in a
+# tenth of the time without Keras and what is registered with it.
+if "GLIMPSE_WITHOUT_KERAS" not in os.environ:
+    from glimpse import layers, models
+    from glimpse.models import (
+        create_backbone,
+        create_model,
+        list_backbones,
+        list_models,
+        load_model,
+    )
 
 __all__ = [
     "create_backbone",

@@ -27,7 +27,7 @@ def map_clips(function, jobs, workers, progress, description):
             return list(tqdm.tqdm(map(function, jobs), **bar))
         finally:
             cv2.setNumThreads(threads)
-    with _without_tensorflow():
+    with _without_keras():
         executor = concurrent.futures.ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _start_worker
         )
@@ -38,20 +38,13 @@ def map_clips(function, jobs, workers, progress, description):
 
 
 @contextlib.contextmanager
-def _without_tensorflow():
-    """Lets new processes start in a second: they draw, and need no TensorFlow for that.
-
-    Every process imports `glimpse`, hence Keras, hence the backend that this variable names.
-    """
-    before = os.environ.get("KERAS_BACKEND")
-    os.environ["KERAS_BACKEND"] = "numpy"
+def _without_keras():
+    """Lets new processes leave out Keras and its backend, which drawing does not need."""
+    os.environ["GLIMPSE_WITHOUT_KERAS"] = "1"
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["KERAS_BACKEND"]
-        else:
-            os.environ["KERAS_BACKEND"] = before
+        del os.environ["GLIMPSE_WITHOUT_KERAS"]
 
 
 def _start_worker():
