@@ -64,7 +64,9 @@ def execute(argv):
         hint = f" Did you mean {near[0]}?" if near else ""
         return _fail("glimpse", f"no command {command!r}.{hint} `glimpse --help` lists them.")
     program = f"glimpse {command}"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Without a GPU TensorFlow logs an error at level 2; what matters is raised as well as logged.
+    if "--debug" not in arguments:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if os.environ.setdefault("KERAS_BACKEND", "tensorflow") != "tensorflow":
         backend = os.environ["KERAS_BACKEND"]
         return _fail(program, f"KERAS_BACKEND={backend}: the commands need tensorflow; unset it.")
