@@ -77,3 +77,7 @@ def test_in_a_graph_a_bad_row_never_passes_for_a_good_one():
         assert "only_some_NaN" in str(error) or "only some values are NaN" in str(error)
     else:
         assert np.isnan(found[0, 0])  # no number was put in its place
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -69,3 +69,7 @@ def test_bad_arguments():
         attention_penalty(maps[0], 1)
     with pytest.raises(ValueError, match=r"`mask` must be \(batch, steps\)"):
         attention_penalty(maps, 1, mask=maps > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -100,3 +100,7 @@ def test_the_card_is_json_with_measured_figures():
     assert validation["hat_accuracy"] > 0.85
     assert validation["colour_accuracy"] > 0.9
     assert validation["wrist_error_in_heights"] < 0.15
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

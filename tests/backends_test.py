@@ -27,3 +27,7 @@ def test_layers_and_models_pass_on(backend):
     assert done.returncode == 0, done.stdout[-5000:]
     passed = re.search(r"(\d+) passed", closing)
     assert passed and int(passed[1]) > 100, closing
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -303,3 +303,7 @@ def test_load_model_names_what_is_wrong_with_a_path(tmp_path):
     with pytest.raises(ValueError, match="half.keras"):
         glimpse.load_model(tmp_path / "half.keras")
     assert glimpse.load_model(tmp_path / "good.keras").label_names == NAMES
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

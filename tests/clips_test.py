@@ -208,3 +208,7 @@ def test_split_hash_says_who_is_where(tmp_path):
     (tmp_path / "val/a/3.mp4").rename(tmp_path / "test/a/3.mp4")
     assert read_clips(tmp_path).split_hash != before
     assert [split for split in SPLITS if read_clips(tmp_path).in_split(split)] == ["train", "test"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

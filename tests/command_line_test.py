@@ -116,3 +116,7 @@ def test_every_summary_matches_a_command_module():
     for command in COMMANDS:
         module = "glimpse.commands." + command.replace("-", "_")
         assert importlib.util.find_spec(module), command
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

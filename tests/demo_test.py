@@ -158,3 +158,7 @@ def test_a_model_of_another_backbone_or_classes_is_refused(demo, tmp_path):
         f"--features={tmp_path}",
     )
     assert done.returncode == 1 and "index.json" in done.stderr and "Traceback" not in done.stderr
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

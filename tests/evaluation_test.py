@@ -131,3 +131,7 @@ def test_keras_counts_the_same_accuracy(index):
     accuracy = model.evaluate(windows, verbose=0, return_dict=True)["accuracy"]
     ours = evaluate(Reader(6), index, "test", SAMPLING, progress=False)["window_accuracy"]
     assert accuracy == pytest.approx(ours, abs=1e-6)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

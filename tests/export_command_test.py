@@ -39,3 +39,7 @@ def test_exports_twice_and_refuses_to_overwrite(tmp_path):
     assert "Traceback" not in again.stderr
     assert "the next free one is 2" in again.stderr.splitlines()[-1]
     assert os.listdir(tmp_path / "out" / "pooled") == ["1"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

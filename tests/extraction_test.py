@@ -347,3 +347,7 @@ def test_an_interrupt_leaves_no_threads_and_no_partial_files(tmp_path, clip_set,
         extract_features(clip_set, BitsBackbone(), tmp_path / "out", batch_size=1, progress=False)
     assert partial and not list((tmp_path / "out").rglob("*.partial"))
     assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

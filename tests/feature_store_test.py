@@ -180,3 +180,7 @@ def test_fingerprint_of_other_callables():
     assert backbone_fingerprint(mean) != first
     with pytest.raises(ValueError, match="is not built"):
         backbone_fingerprint(keras.Sequential([keras.layers.Dense(3)]))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

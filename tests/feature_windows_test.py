@@ -102,3 +102,7 @@ def test_a_missing_split_and_a_rate_above_the_videos_are_named(tmp_path):
         FeatureWindows(index, "val", WindowSampling())
     with pytest.raises(ValueError, match="train_0.mp4.*60"):
         FeatureWindows(index, "train", WindowSampling(frames_per_second=60.0))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -136,3 +136,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         film_strip_figure(make_gaze(frames=2), **options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -155,3 +155,7 @@ def test_bad_arguments_are_named(tmp_path):
         write_gaze_page(make_gaze(), tmp_path / "gaze.html", "Gaze", scale=0)
     with pytest.raises(FileNotFoundError, match="create it first"):
         write_gaze_page(make_gaze(), tmp_path / "absent" / "gaze.html", "Gaze")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -152,3 +152,7 @@ def test_bad_values_are_named(changes, message):
 def test_mass_refuses_another_number_of_boxes():
     with pytest.raises(ValueError, match="boxes has 3 frames, attention has 5"):
         attention_mass(random_maps(np.random.default_rng(0)), np.zeros((3, 4)), (21, 28))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -171,3 +171,7 @@ def test_import_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

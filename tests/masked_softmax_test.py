@@ -57,3 +57,7 @@ def test_gradient_is_that_of_the_softmax():
     )
     np.testing.assert_allclose(masked, plain, rtol=1e-5)
     assert np.abs(plain).max() > 0.01
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

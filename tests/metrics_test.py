@@ -86,3 +86,7 @@ def test_no_blocks_are_refused(bad):
         combine_blocks(bad)
     with pytest.raises(ValueError, match="median"):
         combine_blocks(np.ones((1, 2)), "median")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

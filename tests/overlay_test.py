@@ -116,3 +116,7 @@ def test_legend_shows_what_the_overlay_shows():
 def test_bad_arguments_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         overlay(*arguments)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -111,3 +111,7 @@ def test_bad_arguments_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"frame 0 is uint8 of shape \(9, 9, 3\)"):
         write_overlay_video(gaze, tmp_path / "gaze.mp4", np.zeros((9, 9, 9, 3), np.uint8))
     assert not list(tmp_path.iterdir())
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

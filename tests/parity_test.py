@@ -174,3 +174,7 @@ def test_inputs_are_the_same_every_time_and_of_every_kind():
     assert jpegs[0, 0].startswith(b"\xff\xd8\xff")
     assert frames.dtype == np.uint8 and frames.std() > 30
     assert features.shape == (2, 3, 2, 2, 3)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -75,3 +75,7 @@ def test_frame_stride_refuses():
     for rates in [(0, 1), (25, 0), (float("nan"), 5), (25, float("inf"))]:
         with pytest.raises(ValueError, match="must be a finite number above 0"):
             frame_stride(*rates)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -359,3 +359,7 @@ def test_models_that_cannot_be_exported(tmp_path, models):
         exports.export_classifier(models[2], tmp_path, backbone=models[1])
     with pytest.raises(ValueError, match="must be a classifier or a VideoClassifier"):
         exports.export_classifier(models[1], tmp_path)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -86,3 +86,7 @@ def test_config_round_trip_keeps_name_and_dtype():
 def test_frames_of_a_wrong_shape_are_refused(backbone, shape):
     with pytest.raises(ValueError, match="frames must have shape"):
         backbone(np.zeros(shape, "uint8"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -121,3 +121,7 @@ def test_bad_arguments_are_refused_before_any_work(tmp_path):
         train_small_backbone(tmp_path / "gone" / "small.keras")
     with pytest.raises(ValueError, match="epochs must be at least 1, got 0"):
         train_small_backbone(tmp_path / "small.keras", epochs=0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

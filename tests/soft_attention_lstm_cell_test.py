@@ -229,3 +229,7 @@ def test_bad_arguments(arguments, message):
 def test_bad_shape():
     with pytest.raises(ValueError, match=r"`inputs` must be \(batch, regions, features\)"):
         SoftAttentionLSTMCell(4).build((None, 3, 5, 6))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

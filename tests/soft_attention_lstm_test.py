@@ -410,3 +410,7 @@ def test_bad_calls(call, message):
 def test_a_feature_map_that_was_not_flattened_is_refused():
     with pytest.raises(ValueError, match="Reshape a feature map"):
         SoftAttentionLSTM(4)(np.zeros((2, 3, 7, 7, 8), "float32"))
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -54,3 +54,7 @@ def test_limbs_keep_their_lengths():
 def test_unknown_action_is_refused():
     with pytest.raises(ValueError, match="'swim'"):
         stick_figure.pose("swim", 0.0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

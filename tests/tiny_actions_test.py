@@ -338,3 +338,7 @@ def test_too_many_figures_for_the_frame_are_refused():
     config = _config(num_distractors=3, size=64, min_height=30, max_height=32, num_objects=3)
     with pytest.raises(RuntimeError, match="smaller or fewer"):
         sample_scene(np.random.default_rng(0), config, "wave")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -200,3 +200,7 @@ def test_decoupled_weight_decay_is_adamw_and_leaves_the_loss_alone(features):
 def test_choices_out_of_range_are_named(change, words):
     with pytest.raises(ValueError, match=words):
         dataclasses.replace(CONFIG, **change)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

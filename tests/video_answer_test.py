@@ -108,3 +108,7 @@ def test_what_is_missing_or_too_much_is_named(model, tmp_path):
         VideoAnswerer(plain, TinyBackbone(), WindowSampling(4)).gaze(path)
     with pytest.raises(VideoError, match="none.mp4"):
         VideoAnswerer(model, TinyBackbone()).answer(tmp_path / "none.mp4")
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

@@ -302,3 +302,7 @@ def test_path_is_absolute(tmp_path, monkeypatch):
     write_video(tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)
     assert pathlib.Path(VideoReader("clip.mp4").path) == tmp_path / "clip.mp4"
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))

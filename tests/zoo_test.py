@@ -73,3 +73,7 @@ def test_the_cards_figures_are_measured_again(name, tmp_path):
     expected = card.facts["video_accuracy"]
     allowed = 3 * np.sqrt(max(expected * (1 - expected), 0.01) / len(clips))
     assert np.mean(right) == pytest.approx(expected, abs=allowed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
