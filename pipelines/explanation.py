@@ -1,6 +1,7 @@
 """Writes every picture of what models looked at into one folder."""
 
 import pathlib
+import re
 
 from glimpse.pipelines.film_strip import draw_film_strip
 from glimpse.pipelines.gaze_page import write_gaze_page
@@ -31,7 +32,8 @@ def explain(gazes, folder, video_paths, columns=8, style="heat", title=None, tab
     written = [folder / "film_strip.png"]
     draw_film_strip(gazes, written[0], columns=columns, style=style)
     for gaze in gazes:
-        path = folder / f"{pathlib.Path(gaze.video_name).stem}_{gaze.model_name}.mp4"
+        model_name = re.sub(r"\W+", "_", gaze.model_name)
+        path = folder / f"{pathlib.Path(gaze.video_name).stem}_{model_name}.mp4"
         with VideoReader(paths[gaze.video_name]) as reader:
             write_overlay_video(gaze, path, video_frames=reader, style=style)
         written.append(path)
