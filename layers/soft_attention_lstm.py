@@ -177,18 +177,22 @@ class SoftAttentionLSTM(keras.layers.Layer):
 
     def _weights(self, features):
         cell = self.cell
+
+        def weight(variable):  # `stateless_call` enters no autocast scope
+            return ops.cast(variable.value, self.compute_dtype)
+
         weights = {
-            name: [variable.value for variable in getattr(cell, name)]
+            name: [weight(variable) for variable in getattr(cell, name)]
             for name in ("kernels", "recurrent_kernels", "biases")
         }
         if cell.attention == "state":
-            return {**weights, "attention_kernel": cell.attention_kernel.value}
-        values = project_regions(features, cell.value_kernel.value)
+            return {**weights, "attention_kernel": weight(cell.attention_kernel)}
+        values = project_regions(features, weight(cell.value_kernel))
         return {
             **weights,
-            "values": values + cell.attention_bias.value,
-            "query_kernel": cell.query_kernel.value,
-            "score_kernel": cell.score_kernel.value,
+            "values": values + weight(cell.attention_bias),
+            "query_kernel": weight(cell.query_kernel),
+            "score_kernel": weight(cell.score_kernel),
         }
 
     def _initial_states(self, features, mask):

@@ -153,9 +153,9 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
                 )
             hidden_state, cell_state = states[2 * layer], states[2 * layer + 1]
             gates = (
-                ops.matmul(layer_input, self.kernels[layer])
-                + ops.matmul(hidden_state, self.recurrent_kernels[layer])
-                + self.biases[layer]
+                ops.matmul(layer_input, self._cast(self.kernels[layer]))
+                + ops.matmul(hidden_state, self._cast(self.recurrent_kernels[layer]))
+                + self._cast(self.biases[layer])
             )
             i, f, g, o = ops.split(gates, 4, axis=-1)
             cell_state = ops.sigmoid(f) * cell_state + ops.sigmoid(i) * tanh(g)
@@ -181,15 +181,18 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         return context, weights
 
     def _score(self, inputs, query):
-        def weight(variable):  # `attend` may be called outside of Keras's autocast scope
-            return ops.cast(variable, self.compute_dtype)
-
         if self.attention == "state":
-            return ops.matmul(query, weight(self.attention_kernel))
-        values = project_regions(inputs, weight(self.value_kernel)) + weight(self.attention_bias)
-        query = ops.matmul(query, weight(self.query_kernel))
+            return ops.matmul(query, self._cast(self.attention_kernel))
+        values = project_regions(inputs, self._cast(self.value_kernel)) + self._cast(
+            self.attention_bias
+        )
+        query = ops.matmul(query, self._cast(self.query_kernel))
         hidden = tanh(values + ops.expand_dims(query, 1))  # (batch, regions, attention_units)
-        return ops.squeeze(project_regions(hidden, weight(self.score_kernel)), axis=-1)
+        return ops.squeeze(project_regions(hidden, self._cast(self.score_kernel)), axis=-1)
+
+    def _cast(self, variable):
+        # `attend` and `stateless_call` run outside of Keras's autocast scope.
+        return ops.cast(variable, self.compute_dtype)
 
     def get_initial_state(self, batch_size=None):
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]

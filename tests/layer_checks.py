@@ -64,7 +64,11 @@ def _check_graph(layer, inputs, outputs):
 
 def _check_half_precision(layer_class, arguments, inputs):
     layer = layer_class(**arguments, dtype="mixed_float16")
-    for output in tree.flatten(layer(**inputs)):
+    outputs = layer(**inputs)
+    stateless, _ = layer.stateless_call(
+        layer.trainable_variables, layer.non_trainable_variables, **inputs
+    )
+    for output in tree.flatten([outputs, stateless]):
         assert keras.backend.standardize_dtype(output.dtype) == "float16"
         assert np.isfinite(ops.convert_to_numpy(output)).all()
     assert {weight.dtype for weight in layer.trainable_weights} == {"float32"}
