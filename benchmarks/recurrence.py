@@ -212,48 +212,16 @@ def torch_device():
 
 
 def torch_cases(name, features, labels, dtype, compiled):
-    """The same model as one would write it in PyTorch."""
+    """The forward pass and training step of the same model in PyTorch."""
     import torch
 
+    from benchmarks.torch_recurrence import TorchRecurrence
+
     units, device = _UNITS.value, torch_device()
-
-    class Recurrence(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            if _ATTENTION.value == "state":
-                self.attention = torch.nn.Linear(units, _REGIONS.value, bias=False)
-            else:
-                self.value = torch.nn.Linear(_FEATURES.value, units)
-                self.query = torch.nn.Linear(units, units, bias=False)
-                self.score = torch.nn.Linear(units, 1, bias=False)
-            self.cells = torch.nn.ModuleList(
-                torch.nn.LSTMCell(units if layer else _FEATURES.value, units)
-                for layer in range(_DEPTH.value)
-            )
-
-        def forward(self, features):
-            zeros = features.new_zeros((features.shape[0], units))
-            states = [(zeros, zeros) for _ in self.cells]
-            hidden_states = []
-            if _ATTENTION.value == "content":
-                values = self.value(features)
-            for t in range(features.shape[1]):
-                top = states[-1][0]
-                if _ATTENTION.value == "state":
-                    scores = self.attention(top)
-                else:
-                    hidden = torch.tanh(values[:, t] + self.query(top)[:, None])
-                    scores = self.score(hidden)[..., 0]
-                weights = torch.softmax(scores, -1).to(features.dtype)
-                x = torch.bmm(weights[:, None], features[:, t])[:, 0]
-                for layer, cell in enumerate(self.cells):
-                    states[layer] = cell(x, states[layer])
-                    x = states[layer][0]
-                hidden_states.append(x)
-            return torch.stack(hidden_states, 1)
-
     torch.manual_seed(0)
-    recurrence = Recurrence()
+    recurrence = TorchRecurrence(
+        _REGIONS.value, _FEATURES.value, units, _DEPTH.value, _ATTENTION.value
+    )
     head = [torch.nn.Linear(units, units), torch.nn.Tanh()]
     model = torch.nn.Sequential(recurrence, *head, torch.nn.Linear(units, _CLASSES.value))
     model = model.to(device)
