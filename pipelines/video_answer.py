@@ -14,7 +14,7 @@ from glimpse.pipelines.evaluation import actor_boxes
 from glimpse.pipelines.feature_windows import WindowSampling
 from glimpse.pipelines.gaze import Gaze
 from glimpse.pipelines.sampling import frame_stride
-from glimpse.pipelines.video_reader import VideoReader
+from glimpse.pipelines.video_reader import VideoError, VideoReader
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,11 +87,11 @@ class VideoAnswerer:
         """Returns the `VideoAnswer` for a file; memory does not grow with the video's length.
 
         Raises:
-            VideoError: If the file cannot be decoded.
+            VideoError: If the file cannot be decoded, or has too low a frame rate for the model.
         """
         with VideoReader(path) as reader:
             rate = reader.frames_per_second
-            span = self.sampling.num_frames * self._stride(rate)
+            span = self.sampling.num_frames * self._stride(path, rate)
             step = self.sampling.block_stride
             held = np.zeros((0, *self._feature_shape(reader)), "float32")
             # Numbers: the first frame held, all frames so far, where the next window starts.
@@ -102,7 +102,7 @@ class VideoAnswerer:
                 whole = max(0, (count - span - start) // step + 1)
                 if whole:
                     starts = start - first + np.arange(whole)[:, None] * step
-                    offsets = np.arange(self.sampling.num_frames) * self._stride(rate)
+                    offsets = np.arange(self.sampling.num_frames) * self._stride(path, rate)
                     probabilities += self._window_probabilities(held[starts + offsets])
                     start += whole * step
                     held, first = held[start - first :], min(start, count)
@@ -129,7 +129,7 @@ class VideoAnswerer:
         """
         with VideoReader(path) as reader:
             rate = reader.frames_per_second
-            stride = self._stride(rate)
+            stride = self._stride(path, rate)
             first = round(start * rate)
             end = first + stride * self.sampling.num_frames
             kept, count = [], 0
@@ -170,9 +170,12 @@ class VideoAnswerer:
             video_name=str(path).replace("\\", "/").rsplit("/", 1)[-1],
         )
 
-    def _stride(self, rate):
+    def _stride(self, path, rate):
         wanted = self.sampling.frames_per_second
-        return 1 if wanted is None else frame_stride(rate, wanted)
+        try:
+            return 1 if wanted is None else frame_stride(rate, wanted)
+        except ValueError as error:
+            raise VideoError(f"{path}: {error}") from error
 
     def _feature_shape(self, reader):
         blank = np.zeros((1, reader.height, reader.width, 3), "uint8")
