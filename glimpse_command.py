@@ -1,11 +1,12 @@
 """The `glimpse` command: finds the command's module, parses its flags, reports errors in a line.
 
 It lies beside the package `glimpse` and not in it, because importing anything of the package
-imports Keras: help and typing errors are answered before that.
+imports Keras: the overview and a mistyped command are answered before that.
 """
 
 import contextlib
 import difflib
+import errno
 import importlib
 import os
 import sys
@@ -32,6 +33,7 @@ COMMANDS = {
 
 # Shown by every command; the commands define their own flags when they are imported.
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
+_TAKE_FILES = ("predict", "explain")
 _HELP = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 
 
@@ -78,7 +80,9 @@ def execute(argv):
     try:
         rest = flags.FLAGS([program, *arguments])
     except flags.Error as error:
-        return _fail(program, f"{error} `{program} --help` lists the flags.")
+        return _fail(program, f"{_one_line(error)} `{program} --help` lists the flags.")
+    if len(rest) > 1 and command not in _TAKE_FILES:
+        return _fail(program, f"{rest[1]!r} is not a flag; flags are written --name=value.")
     return _call(program, module, rest)
 
 
@@ -107,7 +111,8 @@ def _call(program, module, argv):
     try:
         return module.main(argv) or 0
     except KeyboardInterrupt:
-        return _fail(program, "interrupted; run the same command again to go on.", status=130)
+        again = " with --resume" if program.endswith(" train") else ""
+        return _fail(program, f"interrupted; run the same command again{again}.", status=130)
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -120,8 +125,10 @@ def _one_line(error):
     text = " ".join(str(error).split()) or "no further words."
     if isinstance(error, OSError) and error.filename:
         text = f"{error.filename}: {error.strerror}."
+    elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        text = "the disk is full; free some space and run the same command again."
     # Our own errors are ValueErrors and say it all; the name of any other type is a clue.
-    if not isinstance(error, ValueError | OSError):
+    if not isinstance(error, ValueError | OSError | flags.Error):
         text = f"{type(error).__name__}: {text[:600]} (--debug shows where)"
     return text
 

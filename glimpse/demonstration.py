@@ -117,15 +117,17 @@ class Demonstration:
         best = self.run(title) / "best.keras"
         source = self.export / "source.json"
         made_from = {"weights_sha256": file_sha256(best), "glimpse": glimpse.__version__}
-        if self._saved_model.is_dir() and source.is_file():
-            if json.loads(source.read_text(encoding="utf-8")) == made_from:
+        if self._saved_model.is_dir():
+            if source.is_file() and json.loads(source.read_text(encoding="utf-8")) == made_from:
                 print("already exported from these weights")
                 return
             raise ValueError(f"{self._saved_model} was made from other weights: remove it.")
+        # Before the export: a demo that is killed between the two goes on.
+        self.export.mkdir(parents=True, exist_ok=True)
+        _write_json(source, made_from)
         report = export_classifier(
             load_model(str(best)), self.export, name="soft_attention", backbone=self._backbone
         )
-        _write_json(source, made_from)
         for name, difference in report.differences.items():
             print(f"{name}: differs from the Keras model by at most {difference:.1e}")
 

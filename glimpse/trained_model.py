@@ -6,6 +6,7 @@ import pathlib
 import keras
 
 from glimpse.models import VideoClassifier, create_backbone, list_backbones, load_model
+from glimpse.models.step_classifier import StepClassifier
 from glimpse.pipelines.feature_store import backbone_fingerprint
 
 MODEL_HELP = (
@@ -30,10 +31,17 @@ def load_trained_model(model, backbone=None):
         path = path / "best.keras"
         if not path.is_file():
             raise ValueError(f"--model={model}: no best.keras in this folder; train first.")
-        recorded = path.with_name("config.json")
-        if recorded.is_file():
+    recorded = path.with_name("config.json")
+    if path.is_file() and recorded.is_file():
+        try:
             results = json.loads(recorded.read_text(encoding="utf-8"))
-    loaded = load_model(str(path) if results or path.exists() else model)
+        except ValueError as error:
+            raise ValueError(f"{recorded} is damaged ({error}).") from error
+    loaded = load_model(str(path) if path.exists() else model)
+    if not isinstance(loaded, VideoClassifier | StepClassifier):
+        raise ValueError(
+            f"--model={model}: holds a {type(loaded).__name__}, not a classifier of glimpse."
+        )
     if isinstance(loaded, VideoClassifier):
         if backbone:
             raise ValueError(f"--backbone={backbone}: {model} has its own backbone; leave it out.")
@@ -57,6 +65,10 @@ def load_backbone(name):
     if pathlib.Path(name).suffix == ".keras":
         if not pathlib.Path(name).is_file():
             raise FileNotFoundError(f"--backbone={name}: no such file.")
-        return keras.saving.load_model(name, compile=False, safe_mode=True)
+        try:
+            return keras.saving.load_model(name, compile=False, safe_mode=True)
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ValueError(f"--backbone={name}: Keras cannot read it: {reason}") from error
     known = ", ".join(list_backbones())
     raise ValueError(f"--backbone={name}: neither a .keras file nor one of: {known}.")

@@ -11,6 +11,7 @@ import random
 from absl import logging
 
 SPLITS = ("train", "val", "test")
+_LIKE_SPLITS = {*SPLITS, "training", "validation", "valid", "dev", "eval", "testing"}
 VIDEO_SUFFIXES = frozenset(
     (
         ".3gp",
@@ -200,11 +201,19 @@ def _label(text, label_names, place):
 
 
 def _folders(folder):
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    """The sub-folders that are not hidden (.git, .ipynb_checkpoints)."""
+    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
 
 
 def _read_class_folders(folder, fractions, seed):
     names = _folders(folder)
+    like_splits = [name for name in names if name.lower() in _LIKE_SPLITS]
+    # One such name may be a class (train and bus); two are splits by other names.
+    if len(like_splits) > 1 and not ("train" in names and set(names) <= set(SPLITS)):
+        raise ValueError(
+            f"{folder}: has folders named like splits ({', '.join(like_splits)}), but not train, "
+            f"val and test alone ({', '.join(names)}); rename them, or the class."
+        )
     given = "train" in names and set(names) <= set(SPLITS) and _folders(f"{folder}/train")
     groups = [(split, f"{folder}/{split}") for split in SPLITS if split in names]
     found, unknown = {}, []
@@ -216,6 +225,7 @@ def _read_class_folders(folder, fractions, seed):
                 subfolders.sort()
                 for file in sorted(files):
                     is_video = os.path.splitext(file)[1].lower() in VIDEO_SUFFIXES
+                    is_video = is_video and not file.startswith("._")  # macOS's companions
                     (videos if is_video else unknown).append(os.path.join(parent, file))
             found[split, label_name] = videos
     if given:
@@ -233,6 +243,11 @@ def _read_class_folders(folder, fractions, seed):
             if not divided["train"]:
                 raise ValueError(f"{folder}: the class {label_name!r} has no clip in train.")
         else:
+            if not found[None, label_name]:
+                raise ValueError(
+                    f"{os.path.join(folder, label_name)}: holds no video, so it is no class; "
+                    "remove the folder or add clips."
+                )
             divided = _divide(found[None, label_name], label_name, fractions, seed)
         for split, paths in divided.items():
             clips += [Clip(os.path.relpath(p, folder), p, label, split) for p in sorted(paths)]
@@ -256,7 +271,7 @@ def _divide(paths, label_name, fractions, seed):
     if len(paths) < needed:
         raise ValueError(
             f"The class {label_name!r} has {len(paths)} clips but {needed} splits need one each; "
-            "add clips, or set the fraction of a split to 0."
+            "add clips, or divide them yourself: FOLDER/{train,val,test}/CLASS/VIDEO."
         )
     # The class's name is part of the seed: a new class leaves the others' split as it was.
     shuffled = random.Random(f"{seed}/{label_name}").sample(paths, len(paths))

@@ -33,7 +33,7 @@ def explain(gazes, folder, video_paths, columns=8, style="heat", title=None, tab
     draw_film_strip(gazes, written[0], columns=columns, style=style)
     for gaze in gazes:
         model_name = re.sub(r"\W+", "_", gaze.model_name)
-        path = folder / f"{pathlib.Path(gaze.video_name).stem}_{model_name}.mp4"
+        path = folder / f"{gaze.video_name.replace('.', '_')}_{model_name}.mp4"
         with VideoReader(paths[gaze.video_name]) as reader:
             write_overlay_video(gaze, path, video_frames=reader, style=style)
         written.append(path)

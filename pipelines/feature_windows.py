@@ -39,20 +39,24 @@ class WindowSampling:
 class FeatureWindows:
     """The windows of one split of a feature index, as tf.data datasets.
 
+    A split that fits is read into memory once and its windows are gathered there. For a larger one
+    each window reads its video's file, which is slow for long videos.
+
     Args:
         index: A `FeatureIndex`.
         split: `"train"`, `"val"` or `"test"`.
         sampling: A `WindowSampling`.
+        memory_bytes: Largest size of a split to hold in memory.
 
     Attributes:
         clips: The split's clips, in order.
         labels: int32 `(clips,)`.
 
     Raises:
-        ValueError: If the split has no clip.
+        ValueError: If the split has no clip, or a clip's features are missing or damaged.
     """
 
-    def __init__(self, index, split, sampling):
+    def __init__(self, index, split, sampling, memory_bytes=4 * 2**30):
         self.clips = list(index.clips(split))
         if not self.clips:
             raise ValueError(f"The features in {index.folder} have no clip of split {split!r}.")
@@ -65,9 +69,16 @@ class FeatureWindows:
         self._firsts = np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype("int32")
         self._frames = np.concatenate(windows)  # (windows, num_frames)
         self.window_clips = np.repeat(np.arange(len(self.clips)), self._counts)
-        paths = [index.store.path(clip.key) for clip in self.clips]
-        self._paths = np.array(paths)
-        self._headers = np.array([_header_bytes(path) for path in paths], "int64")
+        for clip in self.clips:
+            if index.store.shape(clip.key) != (clip.num_frames, *index.feature_shape):
+                raise ValueError(
+                    f"The features of {clip.path} are missing or damaged in {index.folder}: "
+                    "extract them again."
+                )
+        frames = sum(clip.num_frames for clip in self.clips)
+        size = frames * int(np.prod(index.feature_shape)) * np.dtype(index.dtype).itemsize
+        self._in_memory = size <= memory_bytes
+        self._held = None
 
     def _windows(self, clip):
         try:
@@ -121,24 +132,47 @@ class FeatureWindows:
 
     def _read(self, order):
         frames, clips = tf.constant(self._frames), tf.constant(self.window_clips.astype("int32"))
-        paths, headers = tf.constant(self._paths), tf.constant(self._headers)
         labels = tf.constant(self.labels)
-        shape = tuple(self.index.feature_shape)
-        dtype = tf.as_dtype(self.index.dtype)
-        frame_bytes = int(np.prod(shape)) * dtype.size
+        shape = (self.sampling.num_frames, *self.index.feature_shape)
+        gather = self._gather_from_memory() if self._in_memory else self._gather_from_files()
 
         def read(window):
-            wanted, clip = frames[window], clips[window]
+            clip = clips[window]
+            features = tf.cast(gather(clip, frames[window]), tf.float32)
+            return tf.ensure_shape(features, shape), labels[clip]
+
+        return order.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+
+    def _gather_from_memory(self):
+        if self._held is None:
+            counts = [clip.num_frames for clip in self.clips]
+            held = np.empty((sum(counts), *self.index.feature_shape), self.index.dtype)
+            ends = np.cumsum(counts)
+            for clip, end in zip(self.clips, ends, strict=True):
+                held[end - clip.num_frames : end] = self.index.read(clip)
+            # Outside of whatever graph is being traced, so that it is captured and not copied in.
+            with tf.init_scope(), tf.device("CPU"):
+                self._held = tf.constant(held), tf.constant((ends - counts).astype("int32"))
+        held, starts = self._held
+        return lambda clip, wanted: tf.gather(held, starts[clip] + wanted)
+
+    def _gather_from_files(self):
+        paths = [self.index.store.path(clip.key) for clip in self.clips]
+        headers = tf.constant([_header_bytes(path) for path in paths], tf.int64)
+        paths = tf.constant(paths)
+        dtype = tf.as_dtype(self.index.dtype)
+        shape = tuple(self.index.feature_shape)
+        frame_bytes = int(np.prod(shape)) * dtype.size
+
+        def gather(clip, wanted):
             first, last = wanted[0], wanted[-1]
             content = tf.io.read_file(paths[clip])
             start = headers[clip] + tf.cast(first, tf.int64) * frame_bytes
             length = tf.cast(last - first + 1, tf.int64) * frame_bytes
             raw = tf.io.decode_raw(tf.strings.substr(content, start, length), dtype)
-            span = tf.reshape(raw, (-1, *shape))
-            features = tf.cast(tf.gather(span, wanted - first), tf.float32)
-            return tf.ensure_shape(features, (self.sampling.num_frames, *shape)), labels[clip]
+            return tf.gather(tf.reshape(raw, (-1, *shape)), wanted - first)
 
-        return order.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return gather
 
 
 def _header_bytes(path):

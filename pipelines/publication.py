@@ -65,6 +65,7 @@ def publish(run, backbone, evaluation, name, command, folder):
         "failed": stamp["failed"],
         "decoder": stamp["decoder"],
         "versions": stamp["versions"],
+        "git_revision": stamp["git_revision"],
         "config": results["config"],
     }
     with partial_file(card) as partial:

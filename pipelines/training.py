@@ -2,7 +2,9 @@
 
 import csv
 import dataclasses
+import hashlib
 import json
+import math
 import os
 import pathlib
 import time
@@ -45,7 +47,7 @@ def train(features, run, config, resume=False, progress=True):
     run = pathlib.Path(run)
     index = FeatureIndex.load(features)
     described = {"features": _describe(index), **dataclasses.asdict(config)}
-    if _claim(run, described, resume):
+    if _is_finished(run, described, resume):
         return json.loads((run / RESULTS_FILE).read_text(encoding="utf-8"))
     # Two runs of one seed must agree to the bit, whatever the number of threads. Keras leaves out
     # XLA where TensorFlow is told so, so a compiled run repeats only as far as XLA does.
@@ -57,6 +59,9 @@ def train(features, run, config, resume=False, progress=True):
     validation = FeatureWindows(index, "val", sampling)
     steps = windows.batches_per_epoch(config.batch_size, config.windows_per_clip)
     model = build_model(config, index, steps)
+    # Only now: choices that cannot be built must not leave a folder that looks like a run.
+    run.mkdir(parents=True, exist_ok=True)
+    _write_json(run / CONFIG_FILE, described)
     history = []
     if resume and (run / STATE_FILE).exists():
         history = load_run_state(run / STATE_FILE, model)
@@ -134,6 +139,11 @@ class RunCheckpoint(keras.callbacks.Callback):
         self._started = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise ValueError(
+                f"the loss of epoch {epoch + 1} is {logs['loss']}: train anew with a lower "
+                "--learning_rate or a --clip_norm."
+            )
         seconds = round(time.monotonic() - self._started, 3)
         row = {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}
         self.history.append({**row, "seconds": seconds})
@@ -189,34 +199,44 @@ def _describe(index):
     return {
         "dataset": index.dataset,
         "split_hash": index.split_hash,
+        # Which clips there were to train on; fewer, if some failed or a limit was set.
+        "clips_hash": hashlib.sha256(
+            json.dumps(sorted((clip.split, clip.key) for clip in index.entries)).encode()
+        ).hexdigest(),
         "backbone": index.backbone,
         "backbone_fingerprint": index.backbone_fingerprint,
         "dtype": str(index.dtype),
     }
 
 
-def _claim(run, described, resume):
-    """Makes the run's folder or checks the one that is there; True if the run is finished."""
-    described = json.loads(json.dumps(described))
+def _is_finished(run, described, resume):
+    """Checks the run that is in the folder, if there is one; True if nothing is left to do."""
     path = run / CONFIG_FILE
     if not path.exists():
-        run.mkdir(parents=True, exist_ok=True)
-        _write_json(path, described)
         return False
     if not resume:
         raise ValueError(f"--run={run} already holds a run; go on with --resume or name another.")
-    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged ({error}); name another --run.") from error
+    for name, (before, now) in _differences(found, json.loads(json.dumps(described))):
+        raise ValueError(
+            f"--resume: the run in {run} was made with {name}={before!r}, now it is {now!r}; "
+            "resume with the same flags and features or name another --run."
+        )
     # What a killed process was writing.
     for leftover in run.glob(".*.partial*"):
         leftover.unlink()
-    changed = [name for name in described if found.get(name) != described[name]]
-    if changed:
-        name = changed[0]
-        raise ValueError(
-            f"--resume: the run in {run} was made with {name}={found.get(name)!r}, now it is "
-            f"{described[name]!r}; resume with the same flags or name another --run."
-        )
     return (run / RESULTS_FILE).exists()
+
+
+def _differences(before, now):
+    for name in now:
+        if isinstance(now[name], dict) and isinstance(before.get(name), dict):
+            yield from _differences(before[name], now[name])
+        elif before.get(name) != now[name]:
+            yield name, (before.get(name), now[name])
 
 
 def _results(index, config, checkpoint, model, windows, validation):

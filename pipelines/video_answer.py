@@ -64,7 +64,7 @@ class VideoAnswerer:
             model, backbone = model.classifier, model.backbone
         if not isinstance(backbone, keras.Model):
             raise ValueError(
-                "`backbone` is needed: the model reads features, not frames. "
+                "`backbone` is needed (--backbone): the model reads features, not frames. "
                 "Pass the backbone that the features were extracted with."
             )
         if sampling is None:
@@ -93,12 +93,13 @@ class VideoAnswerer:
             rate = reader.frames_per_second
             span = self.sampling.num_frames * self._stride(path, rate)
             step = self.sampling.block_stride
-            held = np.zeros((0, *self._feature_shape(reader)), "float32")
+            held = None
             # Numbers: the first frame held, all frames so far, where the next window starts.
             first = count = start = 0
             probabilities = []
             for features in self._features(reader):
-                held, count = np.concatenate([held, features]), count + len(features)
+                held = features if held is None else np.concatenate([held, features])
+                count += len(features)
                 whole = max(0, (count - span - start) // step + 1)
                 if whole:
                     starts = start - first + np.arange(whole)[:, None] * step
@@ -176,10 +177,6 @@ class VideoAnswerer:
             return 1 if wanted is None else frame_stride(rate, wanted)
         except ValueError as error:
             raise VideoError(f"{path}: {error}") from error
-
-    def _feature_shape(self, reader):
-        blank = np.zeros((1, reader.height, reader.width, 3), "uint8")
-        return self.backbone(blank).shape[1:]
 
     def _features(self, frames):
         """Yields the features of all frames, a batch at a time."""

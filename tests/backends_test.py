@@ -12,7 +12,6 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_layers_and_models_pass_on(backend):
     if importlib.util.find_spec(backend) is None:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from glimpse.pipelines.clips import SPLITS, read_clips
+from tests.numbered_videos import write_video
 
 
 def make(folder, paths):
@@ -208,6 +209,31 @@ def test_split_hash_says_who_is_where(tmp_path):
     (tmp_path / "val/a/3.mp4").rename(tmp_path / "test/a/3.mp4")
     assert read_clips(tmp_path).split_hash != before
     assert [split for split in SPLITS if read_clips(tmp_path).in_split(split)] == ["train", "test"]
+
+
+@pytest.mark.parametrize("names", [["train", "validation", "test"], ["Train", "Test"]])
+def test_folders_named_almost_like_splits_are_not_taken_for_classes(tmp_path, names):
+    for name in names:
+        write_video(_made(tmp_path / name / "wave") / "a.avi", "MJPG", 2)
+    with pytest.raises(ValueError, match="named like splits"):
+        read_clips(tmp_path)
+
+
+def test_hidden_folders_are_no_classes_and_empty_ones_are_named(tmp_path):
+    for number in range(6):
+        for label in ("wave", "jump"):
+            path = _made(tmp_path / label) / f"{number}.avi"
+            write_video(path, "MJPG", 2, first=10 * number + 5 * (label == "jump"))
+    _made(tmp_path / ".git")
+    assert read_clips(tmp_path).label_names == ("jump", "wave")
+    _made(tmp_path / "annotations")
+    with pytest.raises(ValueError, match="annotations: holds no video"):
+        read_clips(tmp_path)
+
+
+def _made(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 if __name__ == "__main__":

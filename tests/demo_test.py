@@ -9,8 +9,12 @@ import sys
 import time
 
 import cv2
+import keras
 import numpy as np
 import pytest
+
+from glimpse.models import create_backbone, load_model
+from glimpse.pipelines.video_answer import VideoAnswerer
 
 pytestmark = pytest.mark.slow
 
@@ -94,17 +98,16 @@ def test_pictures_can_be_read(demo):
     assert "://" not in page.replace("http://www.w3.org/2000/svg", "")
 
 
-def test_the_saved_model_answered_without_glimpse_and_as_predict_does(demo):
+def test_the_saved_model_answered_without_glimpse_what_keras_answers(demo):
+    """The SavedModel answers for the first window, and so does `gaze`."""
     folder, _ = demo
     answer = json.loads((folder / "saved_model_answer.json").read_text())
     assert answer["glimpse_importable"] is False
-    done = glimpse("predict", f"--model={folder}/export/model.keras", "--json", answer["video"])
-    assert done.returncode == 0, done.stderr
-    row = json.loads(done.stdout)
-    assert set(item["label"] for item in row["top"]) <= set(
-        (folder / "clips" / "dataset.json").read_text().split('"')
-    )
-    assert row["frames"] == 32
+    gaze = VideoAnswerer(load_model(folder / "export" / "model.keras")).gaze(answer["video"])
+    order = np.argsort(-gaze.probabilities)[: len(answer["labels"])]
+    assert answer["labels"] == [gaze.label_names[i] for i in order]
+    # The SavedModel was asked with frames that went through another reader.
+    np.testing.assert_allclose(answer["scores"], gaze.probabilities[order], atol=1e-4)
 
 
 def test_predict_goes_on_after_bad_files_and_fails_in_the_end(demo, tmp_path):
@@ -150,14 +153,23 @@ def test_explain_draws_a_file_of_ones_own(demo, tmp_path):
     assert done.returncode == 1 and "no gaze" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_model_of_another_backbone_or_classes_is_refused(demo, tmp_path):
+def test_features_of_another_backbone_are_refused(demo, tmp_path):
     folder, _ = demo
-    done = glimpse(
-        "evaluate",
-        f"--model={folder}/runs/soft_attention_content",
-        f"--features={tmp_path}",
-    )
-    assert done.returncode == 1 and "index.json" in done.stderr and "Traceback" not in done.stderr
+    keras.utils.set_random_seed(3)
+    create_backbone("small", weights=None).save(tmp_path / "other.keras")
+    features = tmp_path / "features"
+    data, model = f"--data={folder}/clips", f"--model={folder}/runs/soft_attention_content"
+    other = f"--backbone={tmp_path}/other.keras"
+    done = glimpse("extract", data, f"--output={features}", other, "--limit=8")
+    assert done.returncode == 0, done.stderr
+    for arguments in (
+        ("evaluate", model, f"--features={features}"),
+        ("evaluate", f"--model={folder}/export/model.keras", f"--features={features}"),
+        ("predict", model, other, next((folder / "clips" / "videos" / "test").glob("*.mp4"))),
+    ):
+        done = glimpse(*arguments)
+        assert done.returncode == 1 and "Traceback" not in done.stderr
+        assert "weights or settings differ" in done.stderr, done.stderr
 
 
 if __name__ == "__main__":

@@ -112,15 +112,6 @@ def test_models_of_other_classes_or_features_are_refused(index):
         check_fit(model, index)
 
 
-def test_a_damaged_file_of_features_is_an_error_not_a_gap(tmp_path):
-    broken = make_features(tmp_path)
-    path = broken.store.path(broken.clips("test")[0].key)
-    with open(path, "r+b") as file:
-        file.truncate(200)
-    with pytest.raises(Exception, match="(?i)substr|pos .* out of range|reshape|length"):
-        evaluate(Reader(), broken, "test", SAMPLING, progress=False)
-
-
 def test_keras_counts_the_same_accuracy(index):
     """Keras's own metric over the same windows."""
     from glimpse.pipelines.feature_windows import FeatureWindows

@@ -36,9 +36,10 @@ def frames_and_clips(dataset, batches):
     ],
 )
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_every_window_in_order_holds_the_protocols_frames(tmp_path, sampling, dtype):
+@pytest.mark.parametrize("memory_bytes", [0, 10**6])
+def test_every_window_in_order_holds_the_protocols_frames(tmp_path, sampling, dtype, memory_bytes):
     index = make_features(tmp_path, dtype=dtype)
-    windows = FeatureWindows(index, "val", sampling)
+    windows = FeatureWindows(index, "val", sampling, memory_bytes)
     found = frames_and_clips(windows.in_order(batch_size=5), -1)
     stride = 2 if sampling.frames_per_second else 1
     expected = [
@@ -90,10 +91,20 @@ def test_random_windows_reach_every_start(index):
 
 def test_the_datasets_hold_no_python(index):
     """tf.data service and several workers cannot run Python functions."""
-    windows = FeatureWindows(index, "train", WindowSampling(num_frames=4))
-    for dataset in (windows.in_order(4), windows.shuffled(4, seed=0)):
-        graph = dataset._as_serialized_graph().numpy()
-        assert b"PyFunc" not in graph and b"ReadFile" in graph
+    for memory_bytes in (0, 10**6):
+        windows = FeatureWindows(index, "train", WindowSampling(num_frames=4), memory_bytes)
+        for dataset in (windows.in_order(4), windows.shuffled(4, seed=0)):
+            graph = dataset._as_serialized_graph().numpy()
+            assert b"PyFunc" not in graph
+            assert (b"ReadFile" in graph) == (memory_bytes == 0)
+
+
+def test_damaged_features_are_named_with_the_remedy(tmp_path):
+    index = make_features(tmp_path)
+    with open(index.store.path(index.clips("val")[2].key), "r+b") as file:
+        file.truncate(200)
+    with pytest.raises(ValueError, match="val_2.mp4.*extract them again"):
+        FeatureWindows(index, "val", WindowSampling(num_frames=4))
 
 
 def test_a_missing_split_and_a_rate_above_the_videos_are_named(tmp_path):

@@ -166,6 +166,27 @@ def test_mixed_precision_trains(features, tmp_path):
     assert load_model(tmp_path / "run" / "best.keras").compute_dtype == "bfloat16"
 
 
+def test_choices_that_cannot_be_built_leave_no_run_behind(features, tmp_path):
+    run = tmp_path / "run"
+    for change in ({"model": "soft_attention_smal"}, {"frames_per_second": 60.0}):
+        with pytest.raises(ValueError, match="soft_attention_small|60"):
+            train(features, run, dataclasses.replace(CONFIG, **change), progress=False)
+    assert not run.exists()
+
+
+def test_resuming_on_other_clips_is_refused(features, finished, tmp_path):
+    other = tmp_path / "features"
+    make_features(other, counts=(9, 6, 6))
+    with pytest.raises(ValueError, match="clips_hash"):
+        train(other, finished[0], CONFIG, resume=True, progress=False)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(features, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rate=1e30, clip_norm=0.0)
+    with pytest.raises(ValueError, match="loss of epoch.*--learning_rate"):
+        train(features, tmp_path / "run", config, progress=False)
+
+
 @pytest.mark.slow
 def test_a_run_compiled_by_xla_trains_from_the_command_line(features, tmp_path):
     """In a process of its own: where operations are deterministic, Keras leaves XLA out."""

@@ -12,9 +12,11 @@ import pathlib
 from absl import flags
 from tabulate import tabulate
 
+from glimpse.models import VideoClassifier
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_index import FeatureIndex
+from glimpse.pipelines.feature_store import backbone_fingerprint
 from glimpse.pipelines.feature_windows import WindowSampling
 from glimpse.pipelines.partial_file import partial_file
 from glimpse.trained_model import MODEL_HELP, load_trained_model
@@ -36,15 +38,21 @@ _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write the results to
 
 def main(argv):
     """Evaluates and prints a table."""
-    model, _ = load_trained_model(_MODEL.value)
-    model = getattr(model, "classifier", model)
+    model, backbone = load_trained_model(_MODEL.value)
+    if isinstance(model, VideoClassifier):
+        model, backbone = model.classifier, model.backbone
+    index = FeatureIndex.load(_FEATURES.value)
+    if backbone is not None and backbone_fingerprint(backbone) != index.backbone_fingerprint:
+        raise ValueError(
+            f"--features={_FEATURES.value}: extracted with the backbone {index.backbone}, not with "
+            "the model's own: its weights or settings differ. Extract with the model's backbone."
+        )
     known = model.sampling or {}
     sampling = WindowSampling(
         _NUM_FRAMES.value or known.get("num_frames", 30),
         _RATE.value or known.get("frames_per_second"),
         _BLOCK_STRIDE.value,
     )
-    index = FeatureIndex.load(_FEATURES.value)
     truth = None
     if _DATA.value:
         truth = {clip.clip_id: clip.truth for clip in read_clips(_DATA.value).clips}

@@ -35,9 +35,14 @@ def main(argv):
     """Explains the files named after the flags."""
     if len(argv) < 2:
         raise ValueError("no video file given: glimpse explain --model=... --output=... clip.mp4")
+    names = [pathlib.Path(model).name.removesuffix(".keras") for model in _MODEL.value]
+    if len(set(names)) < len(names):
+        names = _MODEL.value
+    if len(set(names)) < len(names):
+        raise ValueError("--model: the same model is given twice.")
     answerers = {
-        pathlib.Path(model).stem: VideoAnswerer(*load_trained_model(model, _BACKBONE.value))
-        for model in _MODEL.value
+        name: VideoAnswerer(*load_trained_model(model, _BACKBONE.value))
+        for name, model in zip(names, _MODEL.value, strict=True)
     }
     known, label_names = {}, ()
     if _DATA.value:

@@ -12,6 +12,7 @@ import os
 from absl import flags
 from tabulate import tabulate
 
+from glimpse.models import VideoClassifier
 from glimpse.trained_model import BACKBONE_HELP, MODEL_HELP, load_trained_model
 
 _MODEL = flags.DEFINE_string("model", None, MODEL_HELP + " (required)", required=True)
@@ -48,6 +49,11 @@ def export_model(model, output, backbone=None, name=None, version=None, top_k=5)
 
     on_features = backbone == "none"
     loaded, loaded_backbone = load_trained_model(model, None if on_features else backbone)
+    if loaded_backbone is None and not on_features and not isinstance(loaded, VideoClassifier):
+        raise ValueError(
+            f"--backbone is needed: {model} reads features and does not say whose. Name the "
+            "backbone, or --backbone=none for a SavedModel that reads features."
+        )
     return export_classifier(
         loaded,
         output,

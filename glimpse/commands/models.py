@@ -3,6 +3,8 @@
 Example: glimpse models --pattern='soft*'
 """
 
+import fnmatch
+
 from absl import flags
 from tabulate import tabulate
 
@@ -22,8 +24,9 @@ def main(argv):
         return
     if _PRETRAINED.value:
         rows = [
-            {"name": card.name, "license": card.license, **_scalars(card.facts)}
+            {"name": card.name, "license": card.license, **_facts(card)}
             for card in read_cards().values()
+            if fnmatch.fnmatch(card.name, _PATTERN.value)
         ]
     else:
         rows = describe_models(_PATTERN.value)
@@ -32,5 +35,6 @@ def main(argv):
     print(tabulate(rows, headers="keys"))
 
 
-def _scalars(facts):
-    return {name: value for name, value in facts.items() if isinstance(value, str | int | float)}
+def _facts(card):
+    shown = ("parameters", "dataset", "split", "video_accuracy", "seed")
+    return {name: card.facts[name] for name in shown if name in card.facts}

@@ -5,6 +5,7 @@ the file. Both together are what the zoo ships.
 
 Example: glimpse publish --run=runs/soft --features=features --data=tiny
          --name=soft_attention_small.tiny_actions --output=published
+         --command='glimpse train --flagfile=soft.flags'
 """
 
 from absl import flags
