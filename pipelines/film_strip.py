@@ -215,7 +215,7 @@ def _draw_row_title(strip, gaze, right):
 
 def _draw_probabilities(strip, gaze, chosen, xs, tile_width, pixels):
     _, steps = gaze.probability_of(gaze.shown_label)
-    number_width = pixels * 2.9
+    number_width = pixels * 3.4  # of "100%", and a gap
     length = tile_width - number_width
     for x, index in zip(xs, chosen, strict=True):
         if not gaze.is_real[index]:
