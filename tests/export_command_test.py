@@ -27,6 +27,11 @@ def test_exports_twice_and_refuses_to_overwrite(tmp_path):
     classifier.save(tmp_path / "trained.keras")
     arguments = [f"--model={tmp_path / 'trained.keras'}", f"--output={tmp_path / 'out'}"]
 
+    unsaid = glimpse_export(*arguments, "--name=pooled")
+    assert unsaid.returncode == 1 and "--backbone=none" in unsaid.stderr
+    assert not (tmp_path / "out").exists()
+
+    arguments.append("--backbone=none")
     done = glimpse_export(*arguments, "--name=pooled", "--top_k=2")
     assert done.returncode == 0, done.stderr
     assert "serving_default is classify_features" in done.stdout
