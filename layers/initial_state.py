@@ -96,6 +96,9 @@ class InitialState(keras.layers.Layer):
         inner = [layer(mean) for layer in self.hidden_layers] or [mean] * self.num_states
         return [layer(x) for layer, x in zip(self.output_layers, inner, strict=True)]
 
+    def compute_mask(self, *args, **kwargs):
+        return None
+
     def compute_output_shape(self, features_shape, mask_shape=None):
         return [(features_shape[0], self.units)] * self.num_states
 

@@ -101,7 +101,7 @@ class PooledLSTMClassifier(StepClassifier):
             for n in range(depth)
         ]
         hidden_units = units if hidden_units is None else hidden_units
-        self.head = StepHead(num_classes, hidden_units, dropout, dtype=policy, name="head")
+        self.head = StepHead(self.num_classes, hidden_units, dropout, dtype=policy, name="head")
 
     def build(self, features_shape, mask_shape=None, attention_override_shape=None):
         batch, frames, height, width, features = features_shape

@@ -106,7 +106,7 @@ def _read(path):
         )
     if not os.path.exists(path):
         raise FileNotFoundError(f"No such model file: {path}.")
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(path) or "config.json" not in zipfile.ZipFile(path).namelist():
         raise ValueError(f"{path} is not a .keras file, or it is truncated: make or fetch it anew.")
     return keras.saving.load_model(path, safe_mode=True)
 

@@ -94,7 +94,7 @@ class SoftAttentionClassifier(StepClassifier):
             name="recurrence",
         )
         self.head = StepHead(
-            num_classes,
+            self.num_classes,
             units if hidden_units is None else hidden_units,
             dropout,
             dtype=self.dtype_policy,

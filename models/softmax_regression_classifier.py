@@ -46,7 +46,7 @@ class SoftmaxRegressionClassifier(StepClassifier):
         super().__init__(num_classes, label_names, multi_label, sampling, **kwargs)
         self.dropout = dropout
         self.cube_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
-        self.classes = keras.layers.Dense(num_classes, dtype=self.dtype_policy, name="classes")
+        self.classes = keras.layers.Dense(self.num_classes, dtype=self.dtype_policy, name="classes")
 
     def build(self, features_shape, mask_shape=None, attention_override_shape=None):
         batch, frames, height, width, features = features_shape

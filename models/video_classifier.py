@@ -3,13 +3,16 @@
 import keras
 from keras import ops
 
+from glimpse.models.step_training import StepTraining
+
 
 @keras.saving.register_keras_serializable(package="glimpse")
-class VideoClassifier(keras.Model):
+class VideoClassifier(StepTraining):
     """Runs every frame of a clip through a backbone and classifies the features.
 
     The backbone owns resizing and scaling, so frames go in as they were decoded. The answer is
-    that of `classifier`, with the same names.
+    that of `classifier`, with the same names, and so is the loss: `fit` on frames tunes the
+    backbone through the gaze (set `backbone.trainable = False` to leave it as it is).
 
     Args:
         backbone: A model that maps frames `(batch, height, width, 3)`, RGB 0-255, to feature maps
@@ -30,13 +33,16 @@ class VideoClassifier(keras.Model):
         for name, model in (("backbone", backbone), ("classifier", classifier)):
             if not isinstance(model, keras.Model):
                 raise ValueError(f"`{name}` must be a keras.Model, got {model!r}.")
-        self.supports_masking = True
         self.backbone = backbone
         self.classifier = classifier
 
     @property
     def num_classes(self):
         return self.classifier.num_classes
+
+    @property
+    def multi_label(self):
+        return self.classifier.multi_label
 
     @property
     def label_names(self):

@@ -305,5 +305,40 @@ def test_load_model_names_what_is_wrong_with_a_path(tmp_path):
     assert glimpse.load_model(tmp_path / "good.keras").label_names == NAMES
 
 
+def test_a_backbone_is_tuned_through_the_gaze_with_the_same_loss():
+    keras.utils.set_random_seed(0)
+    backbone = keras.Sequential([keras.layers.Conv2D(FEATURES, 3, strides=4)])
+    model = glimpse.models.VideoClassifier(backbone, make("soft_attention_small", dropout=0.0))
+    frames = np.random.default_rng(0).random((4, 3, 12, 12, 3), dtype="float32")
+    labels = np.array([0, 1, 2, 0])
+    outputs = model(frames)
+    model.compile(keras.optimizers.Adam(0.01), attention_penalty=0.3)
+    model.classifier.compile("sgd", attention_penalty=0.3)
+    ours = model.compute_loss(frames, labels, outputs, None)
+    theirs = model.classifier.compute_loss(None, labels, outputs, None)
+    assert float(numpy(ours)) == pytest.approx(float(numpy(theirs)), rel=1e-5)
+    before = [numpy(weight).copy() for weight in backbone.trainable_variables]
+    losses = model.fit(frames, labels, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    for weight, old in zip(backbone.trainable_variables, before, strict=True):
+        assert np.abs(numpy(weight) - old).max() > 0
+
+
+def test_a_mask_of_frames_does_not_cling_to_the_answers():
+    """Else Keras would weigh a loss on `(batch, classes)` by a mask of `(batch, frames)`."""
+    features = keras.Input((FRAMES, HEIGHT, WIDTH, FEATURES))
+    mask = keras.Input((FRAMES,), dtype="bool")
+    outputs = make("softmax_regression")(features, mask=mask)
+    model = keras.Model([features, mask], outputs["probabilities"])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    real = np.arange(FRAMES)[None] < np.array([[5], [3], [1], [4]])
+    history = model.fit([clips(), real], np.array([0, 1, 2, 0]), verbose=0).history
+    assert np.isfinite(history["loss"][0])
+
+
+def test_numpy_integers_are_integers():
+    assert glimpse.create_model("softmax_regression", np.int64(3)).num_classes == 3
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
