@@ -37,6 +37,8 @@ class SmallBackbone(keras.Model):
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
+        # XLA has no kernel for TensorFlow's antialiased resize.
+        self.supports_jit = keras.backend.backend() != "tensorflow"
         self.feature_shape = _FEATURE_SHAPE
         self.input_size = _INPUT_SIZE
         self.convolutions, self.normalizations = [], []

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from glimpse.layers import SoftAttentionLSTM
+from glimpse.layers.attention_override import check_override_shape
 from glimpse.layers.step_head import StepHead
 from glimpse.models.step_classifier import StepClassifier
 
@@ -115,6 +116,7 @@ class SoftAttentionClassifier(StepClassifier):
         batch, frames, height, width, channels = ops.shape(features)
         regions = ops.reshape(features, (batch, frames, height * width, channels))
         if attention_override is not None:
+            check_override_shape(attention_override.shape, features.shape[:4])
             attention_override = ops.reshape(attention_override, (batch, frames, height * width))
         hidden_states, attention_weights = self.recurrence(
             regions, mask=mask, training=training, attention_override=attention_override

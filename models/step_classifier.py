@@ -74,9 +74,19 @@ class StepClassifier(StepTraining):
         if mask is None:
             probabilities = ops.mean(step_probabilities, axis=1)
         else:
+            if len(mask.shape) != 2 or any(
+                None not in pair and pair[0] != pair[1]
+                for pair in zip(mask.shape, step_logits.shape[:2], strict=True)
+            ):
+                raise ValueError(
+                    f"`mask` must be (batch, steps), {tuple(step_logits.shape[:2])}; "
+                    f"got shape {tuple(mask.shape)}."
+                )
             real = ops.cast(mask, step_probabilities.dtype)
             steps = ops.maximum(ops.sum(real, axis=1, keepdims=True), 1)
-            probabilities = ops.sum(step_probabilities * real[:, :, None], axis=1) / steps
+            # Not a product: padding may hold NaN.
+            kept = ops.where(real[:, :, None] > 0, step_probabilities, 0.0)
+            probabilities = ops.sum(kept, axis=1) / steps
         outputs = {
             "probabilities": probabilities,
             "logits": ops.log(ops.maximum(probabilities, keras.config.epsilon())),

@@ -62,6 +62,10 @@ class StepTraining(keras.Model):
         ):
             if not value >= 0:
                 raise ValueError(f"`{name}` must be at least 0, got {value!r}.")
+            if value and loss is not None:
+                raise ValueError(
+                    f"`{name}` belongs to the loss of Eq. 7, got {value!r} beside another `loss`."
+                )
         if metrics is None:
             metrics = [keras.metrics.AUC(name="auc", multi_label=True)]
             if not self.multi_label:
@@ -92,7 +96,9 @@ class StepTraining(keras.Model):
             step_loss = step_loss * ops.cast(y_pred["step_mask"], step_loss.dtype)
         clip_loss = ops.sum(step_loss, axis=1)  # (batch,)
         if sample_weight is not None:
-            clip_loss = clip_loss * ops.cast(sample_weight, clip_loss.dtype)
+            # (batch, 1) would broadcast against (batch,).
+            weights = ops.reshape(ops.cast(sample_weight, clip_loss.dtype), (-1,))
+            clip_loss = clip_loss * weights
         loss = ops.mean(clip_loss)
         if self.attention_penalty and "attention_weights" in y_pred:
             maps = ops.cast(y_pred["attention_weights"], loss.dtype)

@@ -340,5 +340,33 @@ def test_numpy_integers_are_integers():
     assert glimpse.create_model("softmax_regression", np.int64(3)).num_classes == 3
 
 
+def test_wrong_shapes_of_overrides_and_masks_are_refused():
+    model = make("soft_attention_base")
+    turned = np.full((BATCH, FRAMES, WIDTH, HEIGHT), 1 / 6, "float32")
+    for override in (turned, turned.reshape(BATCH, FRAMES, -1)):
+        with pytest.raises(ValueError, match="attention_override"):
+            model(clips(), attention_override=override)
+    with pytest.raises(ValueError, match="mask"):
+        make("softmax_regression")(clips(), mask=np.ones((BATCH, 1), bool))
+
+
+def test_padding_may_hold_anything():
+    model = make("softmax_regression")
+    padded = np.concatenate([clips(), np.full_like(clips(), np.nan)], axis=1)
+    mask = np.arange(2 * FRAMES)[None] < np.full((BATCH, 1), FRAMES)
+    np.testing.assert_allclose(
+        numpy(model(padded, mask=mask)["probabilities"]),
+        numpy(model(clips())["probabilities"]),
+        rtol=1e-5,
+    )
+
+
+def test_a_loss_of_ones_own_leaves_no_room_for_the_penalties():
+    with pytest.raises(ValueError, match="weight_decay.*0.1"):
+        make("softmax_regression").compile(
+            "sgd", "sparse_categorical_crossentropy", weight_decay=0.1
+        )
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
