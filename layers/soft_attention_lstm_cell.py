@@ -35,7 +35,8 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
             prints; "content" also reads the features there, as the released code does.
         attention_units: Size of the scoring layer of "content". Default: `units`.
         dropout: Share dropped of each layer's input (the context, and the state below on its
-            way up), in [0, 1). States and pre-activations are never dropped.
+            way up), in [0, 1). States and pre-activations are never dropped. Inside
+            `keras.layers.RNN` on JAX it needs `unroll=True`, since each step draws anew.
         kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
         kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
         recurrent_constraint, bias_constraint: As in `keras.layers.LSTMCell`. Those of the kernel
