@@ -18,7 +18,7 @@ from glimpse.pipelines.explanation import explain
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_windows import WindowSampling
-from glimpse.pipelines.partial_file import partial_file
+from glimpse.pipelines.partial_file import write_json
 from glimpse.pipelines.tiny_actions import render_tiny_actions
 from glimpse.pipelines.tiny_actions_config import TinyActionsConfig
 from glimpse.pipelines.training import train
@@ -106,7 +106,7 @@ class Demonstration:
                 continue
             model = load_model(str(weights))
             results = evaluate(model, index, "test", WindowSampling(**model.sampling), truth)
-            _write_json(path, {**results, "weights_sha256": made_from})
+            write_json(path, {**results, "weights_sha256": made_from})
 
     def results(self, title):
         """Returns the evaluation of one model, as written by `evaluate`."""
@@ -124,7 +124,7 @@ class Demonstration:
             raise ValueError(f"{self._saved_model} was made from other weights: remove it.")
         # Before the export: a demo that is killed between the two goes on.
         self.export.mkdir(parents=True, exist_ok=True)
-        _write_json(source, made_from)
+        write_json(source, made_from)
         report = export_classifier(
             load_model(str(best)), self.export, name="soft_attention", backbone=self._backbone
         )
@@ -146,7 +146,7 @@ class Demonstration:
         print(f"{clip.path}\n  true label: {self._label(clip)}")
         for label, score in zip(answer["labels"], answer["scores"], strict=True):
             print(f"  {label:<10} {score:.3f}")
-        _write_json(self.folder / "saved_model_answer.json", {"video": clip.path, **answer})
+        write_json(self.folder / "saved_model_answer.json", {"video": clip.path, **answer})
 
     def draw(self):
         clips = self._shown_clips()
@@ -256,11 +256,6 @@ def recipe_path(name):
 
 def _rounded(value, digits=3):
     return None if value is None else round(value, digits)
-
-
-def _write_json(path, value):
-    with partial_file(path) as partial:
-        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 __all__ = ["MODELS", "Demonstration", "recipe_path"]

@@ -6,6 +6,7 @@ import os
 import tqdm
 from absl import logging
 
+from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import SPLITS
 from glimpse.pipelines.decoded_clips import DecodedClips
@@ -16,7 +17,6 @@ from glimpse.pipelines.feature_store import (
     FeatureStore,
     backbone_fingerprint,
     feature_key,
-    file_sha256,
 )
 from glimpse.pipelines.video_reader import VideoError, decoder_version, display_name
 

@@ -14,12 +14,6 @@ FEATURE_DTYPES = ("float16", "float32")
 _EXPONENTS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
 
 
-def file_sha256(path):
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def feature_key(video_sha256, backbone_sha256, dtype, decoder):
     """The name under which the features of a video are stored, 64 hexadecimal digits.
 

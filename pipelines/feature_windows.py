@@ -157,7 +157,7 @@ class FeatureWindows:
         return lambda clip, wanted: tf.gather(held, starts[clip] + wanted)
 
     def _gather_from_files(self):
-        paths = [self.index.store.path(clip.key) for clip in self.clips]
+        paths = [self.index.path(clip) for clip in self.clips]
         headers = tf.constant([_header_bytes(path) for path in paths], tf.int64)
         paths = tf.constant(paths)
         dtype = tf.as_dtype(self.index.dtype)

@@ -1,6 +1,7 @@
 """A file that appears under its own name only once it is whole."""
 
 import contextlib
+import json
 import os
 import pathlib
 
@@ -26,3 +27,9 @@ def partial_file(path):
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Writes a value as an indented JSON file, whole or not at all."""
+    with partial_file(path) as partial:
+        partial.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -5,7 +5,7 @@ import pathlib
 
 from glimpse.models import VideoClassifier, load_model
 from glimpse.models.weights_card import file_sha256
-from glimpse.pipelines.partial_file import partial_file
+from glimpse.pipelines.partial_file import partial_file, write_json
 
 LICENSE = "Apache-2.0"
 
@@ -68,6 +68,5 @@ def publish(run, backbone, evaluation, name, command, folder):
         "git_revision": stamp["git_revision"],
         "config": results["config"],
     }
-    with partial_file(card) as partial:
-        partial.write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    write_json(card, described)
     return weights, card

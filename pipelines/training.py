@@ -5,7 +5,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import pathlib
 import time
 
@@ -16,7 +15,7 @@ from tqdm import tqdm
 from glimpse.models.registry import create_model
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
-from glimpse.pipelines.partial_file import partial_file
+from glimpse.pipelines.partial_file import partial_file, write_json
 from glimpse.pipelines.run_state import load_run_state, save_run_state
 from glimpse.pipelines.stamp import make_stamp
 from glimpse.pipelines.training_config import TrainingConfig
@@ -61,7 +60,7 @@ def train(features, run, config, resume=False, progress=True):
     model = build_model(config, index, steps)
     # Only now: choices that cannot be built must not leave a folder that looks like a run.
     run.mkdir(parents=True, exist_ok=True)
-    _write_json(run / CONFIG_FILE, described)
+    write_json(run / CONFIG_FILE, described)
     history = []
     if resume and (run / STATE_FILE).exists():
         history = load_run_state(run / STATE_FILE, model)
@@ -80,7 +79,7 @@ def train(features, run, config, resume=False, progress=True):
         verbose=0,
     )
     results = _results(index, config, checkpoint, model, windows, validation)
-    _write_json(run / RESULTS_FILE, results)
+    write_json(run / RESULTS_FILE, results)
     return results
 
 
@@ -259,13 +258,6 @@ def _results(index, config, checkpoint, model, windows, validation):
         "last": checkpoint.history[-1],
         "stamp": stamp,
     }
-
-
-def _write_json(path, value):
-    with partial_file(path) as partial:
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=2)
-            file.write(os.linesep)
 
 
 __all__ = ["RunCheckpoint", "TrainingConfig", "TrainingProgress", "build_model", "train"]

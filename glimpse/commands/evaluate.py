@@ -6,9 +6,6 @@ attention lay on the actor, against the share of the area that its box takes.
 Example: glimpse evaluate --model=runs/soft --features=tiny_features --data=tiny --split=test
 """
 
-import json
-import pathlib
-
 from absl import flags
 from tabulate import tabulate
 
@@ -18,7 +15,7 @@ from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import backbone_fingerprint
 from glimpse.pipelines.feature_windows import WindowSampling
-from glimpse.pipelines.partial_file import partial_file
+from glimpse.pipelines.partial_file import write_json
 from glimpse.trained_model import MODEL_HELP, load_trained_model
 
 _MODEL = flags.DEFINE_string("model", None, MODEL_HELP + " (required)", required=True)
@@ -60,8 +57,7 @@ def main(argv):
             raise ValueError(f"--data={_DATA.value}: knows no boxes for the clips of the features.")
     results = evaluate(model, index, _SPLIT.value, sampling, truth, rule=_RULE.value)
     if _OUTPUT.value:
-        with partial_file(pathlib.Path(_OUTPUT.value)) as partial:
-            partial.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+        write_json(_OUTPUT.value, results)
     rows = [
         ("window accuracy", results["window_accuracy"]),
         ("video accuracy", results["video_accuracy"]),
