@@ -8,7 +8,7 @@ import pytest
 
 import glimpse
 from glimpse.models.weights_card import read_cards
-from glimpse.models.zoo_table import zoo_table
+from glimpse.pipelines.zoo_table import zoo_table
 
 ROOT = pathlib.Path(__file__).parent.parent
 TRAINED = glimpse.list_models(pretrained=True)

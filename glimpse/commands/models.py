@@ -1,4 +1,7 @@
-"""List the models of the zoo, their sizes, and the trained weights that ship with glimpse.
+"""List the models of the zoo, their sizes, trained weights, and the recipes of published numbers.
+
+With --recipes, every number that the papers print stands beside ours, where there is one; the
+recipe is a flag file for `glimpse train` (for `glimpse ensemble`, if it has members).
 
 Example: glimpse models --pattern='soft*'
 """
@@ -10,16 +13,22 @@ from tabulate import tabulate
 
 from glimpse.models.registry import describe_models
 from glimpse.models.weights_card import read_cards
-from glimpse.models.zoo_table import zoo_table
+from glimpse.pipelines.published_numbers import recipe_rows
+from glimpse.pipelines.zoo_table import zoo_table
 
 _PATTERN = flags.DEFINE_string("pattern", "*", "Shell-style pattern that the names must match.")
 _PRETRAINED = flags.DEFINE_bool("pretrained", False, "List trained weights in place of variants.")
-_MARKDOWN = flags.DEFINE_bool("markdown", False, "Print the whole zoo as README.md shows it.")
+_RECIPES = flags.DEFINE_bool("recipes", False, "List published numbers and their recipes.")
+_MARKDOWN = flags.DEFINE_bool(
+    "markdown", False, "Print Markdown: the zoo as README.md shows it, or --recipes as docs do."
+)
 
 
 def main(argv):
-    """Prints a table of variants or of trained weights."""
-    if _MARKDOWN.value:
+    """Prints a table of variants, of trained weights or of recipes."""
+    if _PRETRAINED.value and _RECIPES.value:
+        raise ValueError("--pretrained and --recipes: list one of the two at a time.")
+    if _MARKDOWN.value and not (_PRETRAINED.value or _RECIPES.value):
         print(zoo_table())
         return
     if _PRETRAINED.value:
@@ -28,11 +37,14 @@ def main(argv):
             for card in read_cards().values()
             if fnmatch.fnmatch(card.name, _PATTERN.value)
         ]
+    elif _RECIPES.value:
+        rows = recipe_rows(_PATTERN.value)
     else:
         rows = describe_models(_PATTERN.value)
     if not rows:
-        raise ValueError(f"--pattern={_PATTERN.value!r} matches no model; try --pattern='*'.")
-    print(tabulate(rows, headers="keys"))
+        raise ValueError(f"--pattern={_PATTERN.value!r} matches no name; try --pattern='*'.")
+    style = "github" if _MARKDOWN.value else "simple"
+    print(tabulate(rows, headers="keys", tablefmt=style, disable_numparse=_RECIPES.value))
 
 
 def _facts(card):
