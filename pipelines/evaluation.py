@@ -63,6 +63,7 @@ def evaluate(model, index, split, sampling, truth=None, rule="mean", batch_size=
     return {
         "model": model.name,
         "split": split,
+        "label_names": names,
         "window_accuracy": float(np.mean(probabilities.argmax(axis=1) == labels[clips])),
         "video_accuracy": float(np.mean(found == labels)),
         "mean_average_precision": ranking["mean"],
@@ -79,6 +80,7 @@ def evaluate(model, index, split, sampling, truth=None, rule="mean", batch_size=
                 "label": names[label],
                 "predicted": names[guess],
                 "probability": float(score[guess]),
+                "probabilities": score.tolist(),
             }
             for clip, label, guess, score in zip(windows.clips, labels, found, scores, strict=True)
         ],
