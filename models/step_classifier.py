@@ -28,7 +28,12 @@ class StepClassifier(StepTraining):
 
     Raises:
         ValueError: If `num_classes` is too small, or `label_names` has another length or repeats.
+
+    `input_names` holds what the model reads, in the order of its call. A model with one name is
+    called with the tensor itself, a model with several with a dict of tensors by these names.
     """
+
+    input_names = ("features",)
 
     def __init__(self, num_classes, label_names=None, multi_label=False, sampling=None, **kwargs):
         super().__init__(**kwargs)
