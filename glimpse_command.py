@@ -24,6 +24,7 @@ COMMANDS = {
     "extract": "Run every frame of a data set through a backbone, once, and keep the features.",
     "train": "Train a model on extracted features.",
     "evaluate": "Measure a trained model on a split.",
+    "ensemble": "Average the answers of several evaluated models.",
     "predict": "Classify video files.",
     "explain": "Draw where the model looked in a video file.",
     "export": "Write a trained model as .keras and SavedModel for serving.",

@@ -1,0 +1,38 @@
+"""Average the answers of several evaluated models: the ensemble's accuracy and precision.
+
+Each member was evaluated on its own features, by `glimpse evaluate --output=RUNS/MEMBER/test.json`.
+The recipes of Torabi and Sigal's combined models are flag files for this command.
+
+Example: glimpse ensemble --runs=runs --members=object,scene,action --output=ensemble.json
+"""
+
+import pathlib
+
+from absl import flags
+from tabulate import tabulate
+
+from glimpse.pipelines.late_fusion import fuse, read_results
+from glimpse.pipelines.partial_file import write_json
+
+_MEMBERS = flags.DEFINE_list(
+    "members", None, "Names of the runs, folders in --runs (required).", required=True
+)
+_RUNS = flags.DEFINE_string("runs", "runs", "Folder of the runs.")
+_RESULTS = flags.DEFINE_string("results", "test.json", "Name of the results' file in each run.")
+_INTERPOLATED = flags.DEFINE_bool(
+    "interpolated", False, "Take the precision's envelope, as PASCAL VOC 2011 and ActivityNet do."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "JSON file to write the ensemble's results to.")
+
+
+def main(argv):
+    """Averages and prints a table of the members and their mean."""
+    paths = [pathlib.Path(_RUNS.value) / name / _RESULTS.value for name in _MEMBERS.value]
+    fused = fuse([read_results(path) for path in paths], _MEMBERS.value, _INTERPOLATED.value)
+    if _OUTPUT.value:
+        write_json(_OUTPUT.value, fused)
+    rows = [*fused["members"], {**fused, "name": "ensemble"}]
+    columns = ("name", "video_accuracy", "mean_average_precision")
+    table = [[row[column] for column in columns] for row in rows]
+    print(tabulate(table, headers=("model", *columns[1:]), floatfmt=".4f", missingval="-"))
+    print(f"{len(fused['videos'])} videos of split {fused['split']}.")
