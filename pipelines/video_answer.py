@@ -43,6 +43,25 @@ class VideoAnswer:
         return [(self.label_names[i], float(self.probabilities[i])) for i in order]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipWindow:
+    """One window of a video, as a model sees it.
+
+    Args:
+        path: The video file.
+        frames: `(frames, frame_height, frame_width, 3)`, uint8 RGB.
+        frame_indices: `(frames,)`, the frames' places in the video.
+        frames_per_second: Rate of the video.
+        features: The backbone's features of the frames, `(frames, ...)`.
+    """
+
+    path: str
+    frames: np.ndarray
+    frame_indices: np.ndarray
+    frames_per_second: float
+    features: np.ndarray
+
+
 class VideoAnswerer:
     """Answers for video files with one model.
 
@@ -128,11 +147,25 @@ class VideoAnswerer:
         Raises:
             ValueError: If the model has no gaze or the video ends before the window does.
         """
+        return self.look(self.window(path, start), truth, true_label, model_name)
+
+    def window(self, path, start=0.0, sampling=None):
+        """Reads one `ClipWindow` of a video.
+
+        Args:
+            path: The video file.
+            start: Where the window begins, in seconds.
+            sampling: A `WindowSampling` in place of the model's own.
+
+        Raises:
+            ValueError: If the video ends before a window does that begins later than the video.
+        """
+        sampling = sampling or self.sampling
         with VideoReader(path) as reader:
             rate = reader.frames_per_second
-            stride = self._stride(path, rate)
+            stride = self._stride(path, rate, sampling)
             first = round(start * rate)
-            end = first + stride * self.sampling.num_frames
+            end = first + stride * sampling.num_frames
             kept, count = [], 0
             for count, frame in enumerate(reader, start=1):
                 if count > first and (count - 1 - first) % stride == 0:
@@ -144,10 +177,33 @@ class VideoAnswerer:
                 f"--start={start:g}: a window takes {(end - first) / rate:.2f} s and {path} ends "
                 f"after {count / rate:.2f} s; start earlier."
             )
-        numbers = first + self.sampling.windows(count - first, rate)[0]
+        numbers = first + sampling.windows(count - first, rate)[0]
         frames = np.stack(kept)[(numbers - first) // stride]
         features = np.concatenate(list(self._features(frames)))
-        outputs = self._outputs(features[None])
+        return ClipWindow(str(path), frames, numbers, rate, features)
+
+    def look(self, window, truth=None, true_label=None, model_name=None, attention_override=None):
+        """Returns what the model saw in a window.
+
+        Args:
+            window: A `ClipWindow`.
+            truth: The clip's truth, for the boxes of the figures.
+            true_label: Name of the clip's class.
+            model_name: Name to show; default: the model's.
+            attention_override: `(frames, height, width)`, maps to look with in place of the
+                model's own; a map of NaN keeps the model's.
+
+        Raises:
+            ValueError: If the model has no gaze.
+        """
+        if attention_override is None:
+            outputs = self._outputs(window.features[None])
+        else:
+            outputs = self.classifier(
+                window.features[None],
+                attention_override=np.asarray(attention_override, "float32")[None],
+                training=False,
+            )
         if "attention_weights" not in outputs:
             raise ValueError(
                 f"{self.classifier.name} has no gaze to show: it does not attend. "
@@ -155,11 +211,11 @@ class VideoAnswerer:
             )
         boxes = others = None
         if truth is not None:
-            boxes, others = actor_boxes(truth, numbers)
+            boxes, others = actor_boxes(truth, window.frame_indices)
         return Gaze(
-            frames=frames,
-            frame_indices=numbers,
-            frames_per_second=rate,
+            frames=window.frames,
+            frame_indices=window.frame_indices,
+            frames_per_second=window.frames_per_second,
             attention=np.asarray(outputs["attention_weights"][0], "float32"),
             step_probabilities=np.asarray(outputs["step_probabilities"][0]),
             probabilities=np.asarray(outputs["probabilities"][0]),
@@ -168,11 +224,11 @@ class VideoAnswerer:
             boxes=boxes,
             distractor_boxes=others if others is not None and others.shape[1] else None,
             model_name=model_name or self.classifier.name,
-            video_name=str(path).replace("\\", "/").rsplit("/", 1)[-1],
+            video_name=window.path.replace("\\", "/").rsplit("/", 1)[-1],
         )
 
-    def _stride(self, path, rate):
-        wanted = self.sampling.frames_per_second
+    def _stride(self, path, rate, sampling=None):
+        wanted = (sampling or self.sampling).frames_per_second
         try:
             return 1 if wanted is None else frame_stride(rate, wanted)
         except ValueError as error:
