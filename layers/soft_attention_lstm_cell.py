@@ -81,9 +81,9 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         for name, value in (("units", units), ("depth", depth)):
-            _check_positive_integer(name, value)
+            check_positive_integer(name, value)
         if attention_units is not None:
-            _check_positive_integer("attention_units", attention_units)
+            check_positive_integer("attention_units", attention_units)
         if attention not in ("state", "content"):
             raise ValueError(f'`attention` must be "state" or "content"; received {attention!r}.')
         if not 0 <= dropout < 1:
@@ -264,6 +264,7 @@ def copy_initializer(initializer):
     return initializer.clone() if hasattr(initializer, "clone") else initializer
 
 
-def _check_positive_integer(name, value):
+def check_positive_integer(name, value):
+    """Raises a ValueError that names the argument unless its value is 1, 2, ..."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"`{name}` must be an integer of at least 1; received {value!r}.")

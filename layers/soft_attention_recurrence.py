@@ -5,8 +5,9 @@ the backward loop only keeps what each product needs, and after it every weight'
 large product over all frames (Sharma et al. 2015, Eq. 1-5, differentiated by hand).
 """
 
-import keras
 from keras import ops, tree
+
+from glimpse.layers.step_loop import iterate_steps
 
 
 def soft_attention_recurrence(arguments):
@@ -103,7 +104,7 @@ def _run_forward(a):
     start["context"] = ops.zeros((batch, features), dtype)
     if "query_kernel" in a:
         start["query"] = ops.zeros((batch, a["query_kernel"].shape[-1]), dtype)
-    return _iterate(step, start, frames)
+    return iterate_steps(step, start, frames)
 
 
 def _run_backward(a, trace, upstream):
@@ -178,7 +179,7 @@ def _run_backward(a, trace, upstream):
         "scores": ops.zeros_like(trace["attention"][0]),
         "query": ops.zeros_like(trace["query" if "query" in trace else "attention"][0]),
     }
-    first, steps = _iterate(step, start, ops.shape(a["features"])[1], reverse=True)
+    first, steps = iterate_steps(step, start, ops.shape(a["features"])[1], reverse=True)
     return _assemble_gradients(a, trace, before, first, steps)
 
 
@@ -234,28 +235,6 @@ def _hidden_gradient(a, scores, query, t):
     hidden = tanh(a["values"][:, t] + ops.expand_dims(query, 1))
     slope = ops.reshape(a["score_kernel"], (-1,)) * (1 - ops.square(hidden))
     return ops.expand_dims(scores, -1) * slope  # (batch, regions, attention_units)
-
-
-def _iterate(step, start, frames, reverse=False):
-    """Calls `current = step(previous, t)` for every frame.
-
-    Returns:
-        The last `current`, and all of them stacked along a new first axis, in order of t.
-    """
-    if keras.config.backend() == "torch":
-        # It has no loop of its own, and indices that are tensors would make a GPU wait.
-        steps, current = [], start
-        for t in reversed(range(frames)) if reverse else range(frames):
-            current = step(current, t)
-            steps.append(current)
-        ordered = reversed(steps) if reverse else steps
-        return current, tree.map_structure(lambda *values: ops.stack(values), *ordered)
-
-    def body(previous, t):
-        current = step(previous, t)
-        return current, current
-
-    return ops.scan(body, start, xs=ops.arange(frames), reverse=reverse)
 
 
 def _pack(hidden_states, attention_weights, last):
