@@ -23,17 +23,32 @@ class IndexedClip:
     Args:
         clip_id, path, label, split: As in `Clip`.
         key: Name of its features in the store.
-        num_frames: Frames of the video, counted by decoding.
-        frames_per_second: Rate of the video.
+        num_frames: Steps of its features: frames of the video, or whole chunks of them where the
+            backbone reads several at a time.
+        frames_per_second: Rate of these steps.
+        flipped_key: Name of the features of its mirrored frames, if they were extracted.
+        num_video_frames: Frames of the video, counted by decoding; None: `num_frames`.
     """
 
     clip_id: str
     path: str
-    label: int
+    label: int | tuple
     split: str
     key: str
     num_frames: int
     frames_per_second: float
+    flipped_key: str | None = None
+    num_video_frames: int | None = None
+
+    @property
+    def labels(self):
+        """Its labels as a tuple, which is empty where it has none."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    @property
+    def video_frames(self):
+        """Frames of the video."""
+        return self.num_frames if self.num_video_frames is None else self.num_video_frames
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +63,15 @@ class FeatureIndex:
         backbone: Name of the backbone.
         backbone_fingerprint: Hash of its config and weights.
         dtype: "float16" or "float32".
-        feature_shape: Shape of one frame's features, such as (height, width, features).
+        feature_shape: Shape of one step's features: (height, width, features) or (features,).
         decoder: Name and version of the video decoder.
         limit: Clips per split that were asked for, or None for all.
         expected: Clips asked for.
         failed: Tuple of {path, reason}, one for each clip that could not be decoded.
         warnings: Tuple of {path, reason}: clips that were decoded, with signs of missing frames.
         entries: Tuple of IndexedClip: all clips whose features are stored.
+        backbone_options: Options that the backbone was made with, besides its name.
+        frames_per_input: Frames of the video that make one step of the features.
     """
 
     folder: str
@@ -71,6 +88,18 @@ class FeatureIndex:
     failed: tuple
     warnings: tuple
     entries: tuple
+    backbone_options: dict = dataclasses.field(default_factory=dict)
+    frames_per_input: int = 1
+
+    @property
+    def multi_label(self):
+        """Whether a clip may have any number of labels."""
+        return any(isinstance(clip.label, tuple) for clip in self.entries)
+
+    @property
+    def dropped_frames(self):
+        """Frames at the ends of videos that did not fill a step."""
+        return sum(c.video_frames - c.num_frames * self.frames_per_input for c in self.entries)
 
     @property
     def seen(self):
@@ -93,7 +122,7 @@ class FeatureIndex:
         return self.store.path(clip.key)
 
     def read(self, clip, start=0, stop=None):
-        """Features `(frames, height, width, features)` of frames start to stop of a clip."""
+        """Features `(steps, *feature_shape)` of steps start to stop of a clip."""
         return self.store.read(clip.key, start, stop)
 
     def save(self):
@@ -141,7 +170,7 @@ class FeatureIndex:
                 f"{FORMAT_VERSION}; extract the features again (stored ones are used)."
             )
         try:
-            entries = tuple(IndexedClip(**clip) for clip in values["clips"])
+            entries = tuple(_indexed_clip(clip) for clip in values["clips"])
             fields = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
             for name in ("label_names", "feature_shape", "failed", "warnings"):
                 fields[name] = tuple(fields[name])
@@ -150,7 +179,12 @@ class FeatureIndex:
             raise ValueError(
                 f"{path}: is damaged ({error}); extract the features again."
             ) from error
-        labels = np.array([clip.label for clip in entries])
+        labels = np.array([label for clip in entries for label in clip.labels])
         if labels.size and not (0 <= labels.min() and labels.max() < len(index.label_names)):
             raise ValueError(f"{path}: is damaged (a label has no name); extract again.")
         return index
+
+
+def _indexed_clip(values):
+    label = values["label"]
+    return IndexedClip(**{**values, "label": tuple(label) if isinstance(label, list) else label})

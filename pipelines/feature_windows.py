@@ -4,100 +4,200 @@ No Python runs per element, so the same dataset works on one machine, under tf.d
 under a distribution strategy, and an epoch depends on the seed and the epoch's number only.
 """
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
-from glimpse.pipelines.sampling import frame_stride, sample_blocks
+from glimpse.pipelines.feature_source import FeatureSource
+from glimpse.pipelines.training_windows import TrainingWindows
+from glimpse.pipelines.window_sampling import WindowSampling
 
-
-@dataclasses.dataclass(frozen=True)
-class WindowSampling:
-    """How windows of frames are cut out of a video.
-
-    Args:
-        num_frames: Frames in a window, at least 1.
-        frames_per_second: Rate at which a window's frames follow each other; None takes every
-            frame of the video.
-        block_stride: Video frames from one window's start to the next window's, at least 1.
-    """
-
-    num_frames: int = 30
-    frames_per_second: float | None = None
-    block_stride: int = 1
-
-    def windows(self, num_video_frames, video_frames_per_second):
-        """Returns the frame numbers of a video's windows, int32 `(windows, num_frames)`."""
-        stride = 1
-        if self.frames_per_second is not None:
-            stride = frame_stride(video_frames_per_second, self.frames_per_second)
-        blocks = sample_blocks(num_video_frames, self.num_frames, stride, self.block_stride)
-        return blocks.astype("int32")
+# What a model may read, and whether it reads maps or vectors of it.
+_READS_VECTORS = {"features": False, "frames": False, "inputs": True, "attended": True}
 
 
 class FeatureWindows:
     """The windows of one split of a feature index, as tf.data datasets.
 
-    A split that fits is read into memory once and its windows are gathered there. For a larger one
-    each window reads its video's file, which is slow for long videos.
+    An element is `(x, label)`: x is the tensor where there is one input name, else a dict of
+    tensors by these names. A split that fits is read into memory once and its windows are gathered
+    there. For a larger one each window reads its video's file, which is slow for long videos.
 
     Args:
         index: A `FeatureIndex`.
         split: `"train"`, `"val"` or `"test"`.
         sampling: A `WindowSampling`.
+        input_names: What the model reads (its attribute `input_names`): "features" (maps), "frames"
+            (pictures, from the `pixels` backbone) and "inputs" (vectors) are the steps of a
+            window, "attended" is the vectors of the frames attended to.
+        attended_index: The `FeatureIndex` of "attended"; default: `index`. Clips belong together
+            by their `clip_id`; the rates of the two may differ.
+        seed: Of the random windows of evaluation.
         memory_bytes: Largest size of a split to hold in memory.
 
     Attributes:
         clips: The split's clips, in order.
-        labels: int32 `(clips,)`.
+        left_out: The clips that are shorter than `sampling.min_video_frames`.
+        labels: int32 `(clips,)`; with several labels a clip float32 `(clips, classes)` of 0 and 1.
+        window_clips: The clip's number of each window of evaluation, `(windows,)`.
+        window_mirrored: Whether it is a mirrored one, bool `(windows,)`.
+        input_shapes: {input name: shape of one window's input}.
 
     Raises:
-        ValueError: If the split has no clip, or a clip's features are missing or damaged.
+        ValueError: If the split has no clip, a clip's features are missing or damaged, a name is
+            unknown or does not fit the features, or the two indices do not hold the same clips.
     """
 
-    def __init__(self, index, split, sampling, memory_bytes=4 * 2**30):
-        self.clips = list(index.clips(split))
-        if not self.clips:
+    def __init__(
+        self,
+        index,
+        split,
+        sampling,
+        input_names=("features",),
+        attended_index=None,
+        seed=0,
+        memory_bytes=4 * 2**30,
+    ):
+        found = index.clips(split)
+        if not found:
             raise ValueError(f"The features in {index.folder} have no clip of split {split!r}.")
+        least = sampling.min_video_frames or 0
+        self.clips = [clip for clip in found if clip.video_frames >= least]
+        self.left_out = tuple(clip for clip in found if clip.video_frames < least)
+        if not self.clips:
+            raise ValueError(
+                f"min_video_frames is {least}, and all {len(found)} clips of split {split!r} in "
+                f"{index.folder} are shorter."
+            )
         self.index = index
+        self.attended_index = attended_index or index
         self.split = split
         self.sampling = sampling
-        self.labels = np.array([clip.label for clip in self.clips], "int32")
-        windows = [self._windows(clip) for clip in self.clips]
-        self._counts = np.array([len(each) for each in windows], "int32")
-        self._firsts = np.concatenate([[0], np.cumsum(self._counts)[:-1]]).astype("int32")
-        self._frames = np.concatenate(windows)  # (windows, num_frames)
-        self.window_clips = np.repeat(np.arange(len(self.clips)), self._counts)
-        for clip in self.clips:
-            if index.store.shape(clip.key) != (clip.num_frames, *index.feature_shape):
-                raise ValueError(
-                    f"The features of {clip.path} are missing or damaged in {index.folder}: "
-                    "extract them again."
-                )
-        frames = sum(clip.num_frames for clip in self.clips)
-        size = frames * int(np.prod(index.feature_shape)) * np.dtype(index.dtype).itemsize
-        self._in_memory = size <= memory_bytes
-        self._held = None
+        self.input_names = tuple(input_names)
+        self.labels = self._labels()
+        self._plan_windows(seed)
+        self._sources = self._make_sources(memory_bytes)
 
-    def _windows(self, clip):
-        try:
-            return self.sampling.windows(clip.num_frames, clip.frames_per_second)
-        except ValueError as error:
-            raise ValueError(f"{clip.path}: {error}") from error
+    def _labels(self):
+        if not self.index.multi_label:
+            return np.array([clip.label for clip in self.clips], "int32")
+        labels = np.zeros((len(self.clips), len(self.index.label_names)), "float32")
+        for row, clip in zip(labels, self.clips, strict=True):
+            row[list(clip.labels)] = 1.0
+        return labels
+
+    def _plan_windows(self, seed):
+        """Decides every window of evaluation, and what the windows of training are drawn from."""
+        sampling = self.sampling
+        planned, strides = [], []
+        for clip in self.clips:
+            try:
+                strides.append(sampling.stride(clip.frames_per_second))
+                windows = sampling.windows(clip.num_frames, clip.frames_per_second, seed)
+            except ValueError as error:
+                raise ValueError(f"{clip.path}: {error}") from error
+            planned.append(np.repeat(windows, 2, axis=0) if sampling.flips else windows)
+        counts = [clip.num_frames for clip in self.clips]
+        self._training = TrainingWindows(sampling, counts, strides)
+        self._frames = np.concatenate(planned)  # (windows, num_frames)
+        self.window_clips = np.repeat(np.arange(len(self.clips)), [len(each) for each in planned])
+        self.window_mirrored = np.arange(len(self._frames)) % 2 == 1
+        self.window_mirrored &= sampling.flips
+        spans = [
+            sampling.spans(windows, clip.num_frames, clip.frames_per_second)
+            for clip, windows in zip(self.clips, planned, strict=True)
+        ]
+        self._spans = np.concatenate([np.stack(each, axis=1) for each in spans])  # (windows, 2)
+
+    def _make_sources(self, memory_bytes):
+        unknown = set(self.input_names) - set(_READS_VECTORS)
+        if unknown or not self.input_names:
+            raise ValueError(
+                f"input_names must be of {', '.join(_READS_VECTORS)}, got {self.input_names}."
+            )
+        sources, flips = {}, self.sampling.flips
+        for name in self.input_names:
+            index, clips = self.index, self.clips
+            if name == "attended":
+                index, clips = self.attended_index, self._attended_clips()
+                self._place_attended(clips)
+            shape = tuple(index.feature_shape)
+            if not _READS_VECTORS[name] and len(shape) != 3:
+                raise ValueError(
+                    f"The model reads {name} (height, width, features), but the features in "
+                    f"{index.folder} are {shape} a frame: extract the maps of a backbone."
+                )
+            pooling = self.sampling.pooling if _READS_VECTORS[name] else None
+            sources[name] = FeatureSource(index, clips, pooling, flips)
+        counts = {"attended": self.sampling.num_attended}
+        self.input_shapes = {
+            name: (counts.get(name, self.sampling.num_frames), *source.step_shape)
+            for name, source in sources.items()
+        }
+        self._fits = sum(source.held_bytes for source in sources.values()) <= memory_bytes
+        return sources
+
+    def _attended_clips(self):
+        """The clips of the attended index, in the order of this split's."""
+        known = {clip.clip_id: clip for clip in self.attended_index.clips(self.split)}
+        missing = [clip.clip_id for clip in self.clips if clip.clip_id not in known]
+        wanted = {clip.clip_id for clip in (*self.clips, *self.left_out)}
+        extra = [clip_id for clip_id in known if clip_id not in wanted]
+        for ids, folder in ((missing, self.attended_index.folder), (extra, self.index.folder)):
+            if ids:
+                raise ValueError(
+                    f"{len(ids)} clips of split {self.split!r} are missing in {folder}, such as "
+                    f"{', '.join(ids[:3])}: extract both features from the same clips."
+                )
+        return [known[clip.clip_id] for clip in self.clips]
+
+    def _place_attended(self, attended):
+        """Keeps how the two features' steps relate in time."""
+        for clip, other in zip(self.clips, attended, strict=True):
+            seconds = clip.num_frames / clip.frames_per_second
+            others = other.num_frames / other.frames_per_second
+            # A chunk that is not whole is dropped from the features of chunks.
+            if abs(seconds - others) > 1 / clip.frames_per_second + 1 / other.frames_per_second:
+                raise ValueError(
+                    f"{clip.clip_id} takes {seconds:.2f} s in {self.index.folder} and {others:.2f} "
+                    f"s in {self.attended_index.folder}: extract both from the same video files."
+                )
+        ratios = [
+            other.frames_per_second / clip.frames_per_second
+            for clip, other in zip(self.clips, attended, strict=True)
+        ]
+        self._ratios = np.array(ratios)  # attended frames a step
+        self._attended_lasts = np.array([clip.num_frames - 1 for clip in attended], "float64")
 
     @property
     def num_windows(self):
+        """Windows in evaluation."""
         return len(self._frames)
 
     def frame_numbers(self, window):
-        """Returns the video frame numbers of one window, `(num_frames,)`."""
+        """Returns the step numbers of one window of evaluation, `(num_frames,)`."""
         return self._frames[window]
 
+    def attended_numbers(self, window):
+        """Returns the numbers of the attended frames of one window of evaluation."""
+        clip, (start, end) = self.window_clips[window], self._spans[window]
+        ratio = self._ratios[clip]
+        numbers = self.sampling.attended(start * ratio, end * ratio)
+        return np.minimum(numbers, self._attended_lasts[clip]).astype("int32")
+
     def in_order(self, batch_size):
-        """Returns every window once, in order: batches of `(features, label)`."""
-        order = tf.data.Dataset.range(self.num_windows, output_type=tf.int32)
-        return self._read(order).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+        """Returns every window of evaluation once, in order: batches of `(x, label)`."""
+        windows = {
+            "clip": self.window_clips.astype("int32"),
+            "steps": self._frames,
+            "start": self._spans[:, 0],
+            "end": self._spans[:, 1],
+            "mirrored": self.window_mirrored.astype("int32"),
+        }
+        return (
+            self._read(tf.data.Dataset.from_tensor_slices(windows))
+            .batch(batch_size)
+            .prefetch(tf.data.AUTOTUNE)
+        )
 
     def shuffled(self, batch_size, seed, first_epoch=0, per_clip=None):
         """Returns endless epochs of shuffled batches; each depends on its number and the seed only.
@@ -107,80 +207,44 @@ class FeatureWindows:
             seed: Integer.
             first_epoch: Number of the first epoch that the dataset yields.
             per_clip: Windows taken from each clip in an epoch, at random and with replacement;
-                None takes every window of every clip once, as Sharma et al. do.
+                None takes every block of every clip once, as Sharma et al. do, or one random
+                window of each.
         """
-        firsts, counts = tf.constant(self._firsts), tf.constant(self._counts)
 
         def epoch_windows(epoch):
-            draw, order = tf.stack([seed, 2 * epoch]), tf.stack([seed, 2 * epoch + 1])
-            if per_clip is None:
-                chosen = tf.range(self.num_windows)
-            else:
-                share = tf.random.stateless_uniform([per_clip, len(self.clips)], draw)
-                offset = tf.cast(share * tf.cast(counts, tf.float32), tf.int32)
-                chosen = tf.reshape(firsts + tf.minimum(offset, counts - 1), [-1])
-            chosen = tf.random.experimental.stateless_shuffle(chosen, order)
-            return self._read(tf.data.Dataset.from_tensor_slices(chosen)).batch(batch_size)
+            return self._read(self._training.epoch(epoch, seed, per_clip)).batch(batch_size)
 
         epochs = tf.data.Dataset.counter(start=first_epoch)
         return epochs.flat_map(epoch_windows).prefetch(tf.data.AUTOTUNE)
 
     def batches_per_epoch(self, batch_size, per_clip=None):
         """Returns the number of batches in one epoch of `shuffled`."""
-        windows = self.num_windows if per_clip is None else per_clip * len(self.clips)
-        return -(-windows // batch_size)
+        return -(-self._training.number(per_clip) // batch_size)
 
-    def _read(self, order):
-        frames, clips = tf.constant(self._frames), tf.constant(self.window_clips.astype("int32"))
+    def _read(self, windows):
+        """Reads the features and labels of windows, elements as of `TrainingWindows.epoch`."""
         labels = tf.constant(self.labels)
-        shape = (self.sampling.num_frames, *self.index.feature_shape)
-        gather = self._gather_from_memory() if self._in_memory else self._gather_from_files()
+        if self._fits:
+            for source in self._sources.values():
+                source.hold()
+        gathers = {name: source.gather() for name, source in self._sources.items()}
 
         def read(window):
-            clip = clips[window]
-            features = tf.cast(gather(clip, frames[window]), tf.float32)
-            return tf.ensure_shape(features, shape), labels[clip]
+            clip, found = window["clip"], {}
+            for name, gather in gathers.items():
+                steps = self._attended(window) if name == "attended" else window["steps"]
+                inputs = gather(clip, steps, window["mirrored"])
+                found[name] = tf.ensure_shape(inputs, self.input_shapes[name])
+            only = next(iter(found.values()))
+            return only if len(found) == 1 else found, labels[clip]
 
-        return order.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return windows.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    def _gather_from_memory(self):
-        if self._held is None:
-            counts = [clip.num_frames for clip in self.clips]
-            held = np.empty((sum(counts), *self.index.feature_shape), self.index.dtype)
-            ends = np.cumsum(counts)
-            for clip, end in zip(self.clips, ends, strict=True):
-                held[end - clip.num_frames : end] = self.index.read(clip)
-            # Outside of whatever graph is being traced, so that it is captured and not copied in.
-            with tf.init_scope(), tf.device("CPU"):
-                self._held = tf.constant(held), tf.constant((ends - counts).astype("int32"))
-        held, starts = self._held
-        return lambda clip, wanted: tf.gather(held, starts[clip] + wanted)
-
-    def _gather_from_files(self):
-        paths = [self.index.path(clip) for clip in self.clips]
-        headers = tf.constant([_header_bytes(path) for path in paths], tf.int64)
-        paths = tf.constant(paths)
-        dtype = tf.as_dtype(self.index.dtype)
-        shape = tuple(self.index.feature_shape)
-        frame_bytes = int(np.prod(shape)) * dtype.size
-
-        def gather(clip, wanted):
-            first, last = wanted[0], wanted[-1]
-            content = tf.io.read_file(paths[clip])
-            start = headers[clip] + tf.cast(first, tf.int64) * frame_bytes
-            length = tf.cast(last - first + 1, tf.int64) * frame_bytes
-            raw = tf.io.decode_raw(tf.strings.substr(content, start, length), dtype)
-            return tf.gather(tf.reshape(raw, (-1, *shape)), wanted - first)
-
-        return gather
+    def _attended(self, window):
+        ratio = tf.gather(self._ratios, window["clip"])
+        numbers = self.sampling.attended(window["start"] * ratio, window["end"] * ratio)
+        last = tf.gather(self._attended_lasts, window["clip"])
+        return tf.cast(tf.minimum(numbers, last), tf.int32)
 
 
-def _header_bytes(path):
-    """Returns the number of bytes before the data of an .npy file."""
-    with open(path, "rb") as file:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            np.lib.format.read_array_header_1_0(file)
-        else:
-            np.lib.format.read_array_header_2_0(file)
-        return file.tell()
+__all__ = ["FeatureWindows", "WindowSampling"]

@@ -1,4 +1,9 @@
-"""Which frames of a video a model sees: blocks of Sharma et al., arXiv:1511.04119, section 4.2."""
+"""Which frames of a video a model sees.
+
+Blocks are those of Sharma et al., arXiv:1511.04119, section 4.2; random windows those of Torabi
+and Sigal, arXiv:1708.09522, section 4.1; random frames those of Yan et al., arXiv:1705.03146,
+section 3.2.
+"""
 
 import operator
 
@@ -6,6 +11,9 @@ import numpy as np
 
 # 29.97 and 23.976 frames per second stand for 30 and 24 in every protocol of the field.
 _NTSC_TOLERANCE = 0.002
+# Frames; what a quotient of rates such as 29.97 and 29.97 / 16 may be off by in float64, and less
+# than any true difference.
+_ROUNDING = 1e-6
 
 
 def frame_stride(video_frames_per_second, frames_per_second):
@@ -81,3 +89,92 @@ def sample_blocks(num_video_frames, num_frames=30, frame_stride=1, block_stride=
         return np.minimum(offsets, last)[np.newaxis]
     starts = np.arange(0, num_video_frames - num_frames * frame_stride + 1, block_stride)
     return starts[:, np.newaxis] + offsets
+
+
+def sample_windows(num_video_frames, num_frames, frame_stride=1, count=40, seed=0):
+    """Random windows of a video, as Torabi and Sigal test with, arXiv:1708.09522, section 4.1.
+
+    A window starts at s and holds the frames s, s + stride, s + 2 stride, ...; s is drawn evenly
+    from 0 ... f - num_frames * frame_stride, one start as often as it comes. A video with no more
+    than one start gives its one window once.
+
+    Args:
+        num_video_frames: f, the frames of the video, at least 1.
+        num_frames: Frames in a window, at least 1.
+        frame_stride: Video frames from one frame of a window to the next, at least 1.
+        count: Windows to draw, at least 1.
+        seed: Integer of at least 0; the windows depend on it and the other arguments alone.
+
+    Returns:
+        Frame numbers, int64 `(windows, num_frames)`, in order of their starts.
+    """
+    only = sample_blocks(num_video_frames, num_frames, frame_stride, block_stride=num_video_frames)
+    starts = num_video_frames - num_frames * frame_stride + 1
+    if starts <= 1:
+        return only
+    drawn = np.random.default_rng([seed, num_video_frames]).integers(0, starts, count)
+    return np.sort(drawn)[:, np.newaxis] + only[0]
+
+
+def spread_frames(num_video_frames, num_frames):
+    """Evenly spaced frames: the middle one of each of `num_frames` equal parts of a video.
+
+        frame[k] = floor((k + 1/2) f / num_frames),    k = 0, ..., num_frames - 1
+
+    A video of fewer frames gives all of them and then its last one again.
+
+    Returns:
+        Frame numbers, int64 `(1, num_frames)`.
+
+    >>> spread_frames(10, 4)
+    array([[1, 3, 6, 8]])
+    """
+    numbers = np.arange(num_frames, dtype=np.int64)
+    if num_video_frames < num_frames:
+        return np.minimum(numbers, num_video_frames - 1)[np.newaxis]
+    return ((2 * numbers + 1) * num_video_frames // (2 * num_frames))[np.newaxis]
+
+
+def sample_frames(num_video_frames, num_frames, count=1, seed=0):
+    """Random sets of a video's frames, each in order of time, no frame twice.
+
+    A video of fewer frames gives all of them and then its last one again, once.
+
+    Args:
+        num_video_frames: f, the frames of the video, at least 1.
+        num_frames: Frames in a set, at least 1.
+        count: Sets to draw, at least 1.
+        seed: Integer of at least 0; the sets depend on it and the other arguments alone.
+
+    Returns:
+        Frame numbers, int64 `(sets, num_frames)`.
+    """
+    if num_video_frames <= num_frames:
+        return spread_frames(num_video_frames, num_frames)
+    draw = np.random.default_rng([seed, num_video_frames])
+    sets = [draw.choice(num_video_frames, num_frames, replace=False) for _ in range(count)]
+    return np.sort(np.array(sets, np.int64), axis=1)
+
+
+def part_frames(start, end, num_parts, place="first"):
+    """One frame of each of `num_parts` equal parts of a stretch of time.
+
+    Part j runs from start + j (end - start) / num_parts to where part j + 1 begins. Frame n is on
+    show from n to n + 1; the frame taken is the one on show at the part's beginning ("first"),
+    at its middle, or just before its end ("last").
+
+    Args:
+        start, end: Arrays or tensors of one shape `(...)`, float64, in frames, which need not be
+            whole.
+        num_parts: At least 1.
+        place: "first", "middle" or "last".
+
+    Returns:
+        Whole frame numbers, float64 `(..., num_parts)`, not limited to the video's.
+    """
+    share = {"first": 0.0, "middle": 0.5, "last": 1.0}[place]
+    positions = (np.arange(num_parts) + share) / num_parts
+    instants = start[..., np.newaxis] + (end - start)[..., np.newaxis] * positions
+    if place == "last":
+        return -((_ROUNDING - instants) // 1) - 1
+    return (instants + _ROUNDING) // 1

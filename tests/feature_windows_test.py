@@ -39,7 +39,7 @@ def frames_and_clips(dataset, batches):
 @pytest.mark.parametrize("memory_bytes", [0, 10**6])
 def test_every_window_in_order_holds_the_protocols_frames(tmp_path, sampling, dtype, memory_bytes):
     index = make_features(tmp_path, dtype=dtype)
-    windows = FeatureWindows(index, "val", sampling, memory_bytes)
+    windows = FeatureWindows(index, "val", sampling, memory_bytes=memory_bytes)
     found = frames_and_clips(windows.in_order(batch_size=5), -1)
     stride = 2 if sampling.frames_per_second else 1
     expected = [
@@ -92,7 +92,9 @@ def test_random_windows_reach_every_start(index):
 def test_the_datasets_hold_no_python(index):
     """tf.data service and several workers cannot run Python functions."""
     for memory_bytes in (0, 10**6):
-        windows = FeatureWindows(index, "train", WindowSampling(num_frames=4), memory_bytes)
+        windows = FeatureWindows(
+            index, "train", WindowSampling(num_frames=4), memory_bytes=memory_bytes
+        )
         for dataset in (windows.in_order(4), windows.shuffled(4, seed=0)):
             graph = dataset._as_serialized_graph().numpy()
             assert b"PyFunc" not in graph
