@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from glimpse.pipelines.film_strip import draw_film_strip, film_strip_figure, group_by_clip
+from glimpse.pipelines.film_strip import draw_film_strip, film_strip_canvas, group_by_clip
 from glimpse.pipelines.gaze import Gaze
 from glimpse.pipelines.overlay import overlay
 
@@ -67,7 +67,7 @@ def test_no_text_overlaps_or_leaves_the_picture(columns):
     attention = np.array(first.attention)
     attention[-2:] = 0
     masked = dataclasses.replace(first, attention=attention, model_name="$x_1$ & <b>")
-    figure = film_strip_figure([first, masked, wrong], columns=columns)
+    figure = film_strip_canvas([first, masked, wrong], columns=columns).figure
     width, height = figure.get_size_inches() * figure.dpi
     texts = drawn_texts(figure)
     assert len(texts) > 10
@@ -79,7 +79,7 @@ def test_no_text_overlaps_or_leaves_the_picture(columns):
 
 def test_texts_tell_times_probabilities_and_mass():
     gaze = make_gaze()
-    strings = [string for string, _ in drawn_texts(film_strip_figure(gaze, columns=4))]
+    strings = [string for string, _ in drawn_texts(film_strip_canvas(gaze, columns=4).figure)]
     found = gaze.localisation()
     mass, uniform = found["mass"], found["uniform"]
     assert {"0.00 s", "0.60 s", "1.20 s", "1.80 s"} <= set(strings)
@@ -88,13 +88,13 @@ def test_texts_tell_times_probabilities_and_mass():
     expected = f"attention on the actor {mass:.1%}, uniform {uniform:.1%}  ({mass / uniform:.1f}×)"
     assert expected in strings
     wrong = dataclasses.replace(gaze, true_label="bow")
-    assert "squat 70% ✗" in [text for text, _ in drawn_texts(film_strip_figure(wrong))]
+    assert "squat 70% ✗" in [text for text, _ in drawn_texts(film_strip_canvas(wrong).figure)]
 
 
 def test_legend_marks_weights_above_the_scale():
     gaze = make_gaze()
     for scale, mark in ((2.0, "2× and more"), (49.0, "49×")):
-        texts = [text for text, _ in drawn_texts(film_strip_figure(gaze, scale=scale))]
+        texts = [text for text, _ in drawn_texts(film_strip_canvas(gaze, scale=scale).figure)]
         assert mark in texts and "1×" in texts
 
 
@@ -135,7 +135,7 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 )
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
-        film_strip_figure(make_gaze(frames=2), **options)
+        film_strip_canvas(make_gaze(frames=2), **options)
 
 
 if __name__ == "__main__":
