@@ -167,6 +167,11 @@ def _parts(model, backbone):
         video_classifier = None
     if not isinstance(classifier, StepClassifier):
         raise ValueError(f"`model` must be a classifier or a VideoClassifier, got {model!r}.")
+    if classifier.input_names != ("features",):
+        raise ValueError(
+            f"{type(classifier).__name__} reads {' and '.join(classifier.input_names)}; the "
+            "signatures are for models that read feature maps. Its .keras file serves in Python."
+        )
     if video_classifier is not None:
         backbone = video_classifier.backbone
     for part in [classifier] if backbone is None else [classifier, backbone]:
