@@ -19,10 +19,11 @@ def read_slim_weights(path):
     """
     path = str(path).removesuffix(".index")
     checkpoint_files(path)
+    # TensorFlow's reader turns what it meets into many types of error, IndexError among them.
     try:
         reader = tf.train.load_checkpoint(path)
         names = sorted(reader.get_variable_to_shape_map())
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+    except Exception as error:
         raise ValueError(
             f"{path}: not a TensorFlow checkpoint, or damaged before its list of variables: "
             f"{_first_line(error)}"
@@ -31,7 +32,7 @@ def read_slim_weights(path):
     for name in names:
         try:
             value = np.asarray(reader.get_tensor(name))
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        except Exception as error:
             raise ValueError(
                 f"{path}: truncated or damaged: cannot read {name}: {_first_line(error)}"
             ) from error

@@ -1,0 +1,176 @@
+"""Published files of weights into our backbones, every tensor accounted for."""
+
+import dataclasses
+import difflib
+import hashlib
+import pathlib
+import re
+
+import numpy as np
+
+from glimpse.pipelines.caffe_weights import read_caffe_weights
+from glimpse.pipelines.keras_h5_weights import read_keras_h5_weights
+from glimpse.pipelines.torch_weights import read_torch_weights
+from glimpse.pipelines.weight_names import FORMATS, LEFT_OUT, published_names
+
+_SUFFIXES = {
+    ".caffemodel": "caffe",
+    ".pth": "torchvision",
+    ".pt": "torchvision",
+    ".ckpt": "slim",
+    ".index": "slim",
+    ".h5": "keras",
+    ".hdf5": "keras",
+}
+# Where maps become a vector: their (height, width, channels), or with frames first. Caffe
+# flattens channels first, Keras last.
+_FLATTENED = {("vgg19", "fc6"): (7, 7, 512), ("c3d", "fc6"): (1, 4, 4, 512)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What became of a file's tensors.
+
+    Args:
+        used: Names of the tensors that the backbone has now, in its order.
+        left_out: Names of those it does not need.
+        parameters: Numbers in the backbone's weights.
+    """
+
+    used: tuple
+    left_out: tuple
+    parameters: int
+
+
+def weights_format(path, backbone):
+    """Returns the format of a file of weights of the backbone called `backbone`, by its suffix.
+
+    Raises:
+        ValueError: If the backbone has no published weights, or none in the file's format.
+    """
+    if backbone not in FORMATS:
+        raise ValueError(
+            f"No weights of backbone {backbone!r} can be converted; of {', '.join(FORMATS)} only."
+        )
+    formats = FORMATS[backbone]
+    # C3D's file has no suffix of its own.
+    default = formats[0] if len(formats) == 1 else None
+    form = _SUFFIXES.get(pathlib.Path(path).suffix, default)
+    if form in formats:
+        return form
+    if (backbone, form) == ("resnet152", "torchvision"):
+        raise ValueError(
+            f"{path}: torchvision's ResNet-152 is another network: it has its strides in the 3x3 "
+            "convolutions and reads pixels scaled otherwise. Convert Keras's .h5 file."
+        )
+    known = ", ".join(s for s, f in _SUFFIXES.items() if f in formats)
+    raise ValueError(f"{path}: weights of {backbone} are read from files named {known}.")
+
+
+def convert_weights(path, backbone, name, form=None):
+    """Fills a backbone with the weights of a published file.
+
+    Every weight of the backbone is set, and every tensor of the file is used or is known to be
+    superfluous (auxiliary heads, counters, layers after the output that the backbone gives).
+    Nothing is set if anything is wrong.
+
+    Args:
+        path: The file.
+        backbone: A built backbone of the right family and output.
+        name: The backbone's name, such as `"googlenet"`.
+        form: "caffe", "torchvision", "slim" or "keras"; None for `weights_format(path, name)`.
+
+    Returns:
+        A `Conversion`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or does not fit, naming the tensor and both shapes.
+    """
+    form = form or weights_format(path, name)
+    tensors = _read(path, form)
+    plan = []
+    for variable in backbone.weights:
+        layer, weight = variable.path.split("/")[-2:]
+        ours = f"{layer}/{weight}"
+        candidates = published_names(name, form, layer, weight)
+        tensor = next((found for found in candidates if found in tensors), None)
+        if tensor is None:
+            raise ValueError(_missing(path, candidates, f"{name}'s {ours}", tensors))
+        flattened = _FLATTENED.get((name, layer)) if weight == "kernel" else None
+        wanted = _published_shape(form, tuple(variable.shape))
+        shape = tensors[tensor].shape
+        # Caffe's older files pad shapes with ones.
+        padded = form == "caffe" and shape == (1,) * (len(shape) - len(wanted)) + wanted
+        if shape != wanted and not padded:
+            raise ValueError(
+                f"{path}: {tensor} has the shape {shape}, and {name}'s {ours} needs {wanted}."
+            )
+        if not np.isfinite(tensors[tensor]).all():
+            raise ValueError(f"{path}: {tensor} holds NaN or infinite numbers.")
+        plan.append((variable, tensor, flattened))
+    used = [tensor for _, tensor, _ in plan]
+    left = [tensor for tensor in tensors if tensor not in set(used)]
+    known = "|".join(f"(?:{pattern})" for pattern in LEFT_OUT[name, form])
+    for tensor in left:
+        if not re.match(known, tensor):
+            raise ValueError(
+                f"{path}: {tensor} of shape {tensors[tensor].shape} belongs to no layer of "
+                f"{name}: this is the file of another network."
+            )
+    for variable, tensor, flattened in plan:
+        array = tensors.pop(tensor)
+        variable.assign(_to_keras(form, array, tuple(variable.shape), flattened))
+    return Conversion(tuple(used), tuple(left), backbone.count_params())
+
+
+def file_digests(path):
+    """Returns {algorithm: hexadecimal digest} of a file, as the publishers state one or other."""
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in ("sha256", "sha1", "md5")}
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            for digest in digests.values():
+                digest.update(chunk)
+    return {name: digest.hexdigest() for name, digest in digests.items()}
+
+
+def _read(path, form):
+    if form != "slim":
+        readers = {
+            "caffe": read_caffe_weights,
+            "torchvision": read_torch_weights,
+            "keras": read_keras_h5_weights,
+        }
+        return readers[form](path)
+    # TensorFlow takes seconds to import, and only its own format needs it.
+    from glimpse.pipelines.slim_weights import read_slim_weights
+
+    return read_slim_weights(path)
+
+
+def _missing(path, candidates, ours, tensors):
+    near = difflib.get_close_matches(candidates[0], tensors, n=3, cutoff=0.3) or list(tensors)[:3]
+    names = " or ".join(candidates)
+    return f"{path}: no tensor {names}, which is {ours}. The file has {', '.join(near)}, ..."
+
+
+def _published_shape(form, shape):
+    """The shape of a tensor in the file, given our weight's."""
+    if form == "slim" and len(shape) == 2:
+        return (1, 1, *shape)
+    if form in ("keras", "slim") or len(shape) == 1:
+        return shape
+    return (shape[-1], shape[-2], *shape[:-2])
+
+
+def _to_keras(form, array, shape, flattened):
+    """A tensor of a file in the layout of our weight."""
+    if form in ("caffe", "torchvision") and len(shape) > 1:
+        outputs = shape[-1]
+        if flattened:
+            array = array.reshape(outputs, flattened[-1], *flattened[:-1])
+        else:
+            array = array.reshape(outputs, shape[-2], *shape[:-2])
+        # (outputs, inputs, ...) to (..., inputs, outputs)
+        array = np.moveaxis(array, (0, 1), (-1, -2))
+    return array.reshape(shape)
