@@ -53,6 +53,8 @@ class WindowSampling:
             window of `random_frames` is the whole video.
         attended_place: `"first"`, `"middle"` or `"last"` frame of each part.
         min_video_frames: Shorter videos are left out; None leaves out none.
+        step_stride: Steps of the video from one step of a window to the next, whatever the
+            video's rate; in place of `frames_per_second`.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -68,10 +70,12 @@ class WindowSampling:
     attended_frames: int | None = None
     attended_place: str = "first"
     min_video_frames: int | None = None
+    step_stride: int | None = None
 
     def __post_init__(self):
         for name in (
             "num_frames",
+            "step_stride",
             "block_stride",
             "eval_windows",
             "attended_frames",
@@ -86,6 +90,11 @@ class WindowSampling:
                 whole = 0
             if whole < 1:
                 raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        if self.step_stride is not None and self.frames_per_second is not None:
+            raise ValueError(
+                f"frames_per_second={self.frames_per_second} and step_stride={self.step_stride} "
+                "both say how far apart the steps are: give one of them."
+            )
         for name, allowed in (
             ("sampling_rule", SAMPLING_RULES),
             ("pooling", POOLINGS),
@@ -104,7 +113,7 @@ class WindowSampling:
     def stride(self, steps_per_second):
         """Returns the steps of the video from one step of a window to the next."""
         if self.frames_per_second is None:
-            return 1
+            return self.step_stride or 1
         return frame_stride(steps_per_second, self.frames_per_second)
 
     def windows(self, num_steps, steps_per_second, seed=0):
