@@ -17,6 +17,10 @@ BACKBONE_HELP = (
     "Backbone of a model that reads features: a name or a .keras file. Default: the one that the "
     "run's features were extracted with."
 )
+ATTENDED_BACKBONE_HELP = (
+    "Backbone of the frames that a temporal attention model attends to: a name or a .keras file. "
+    "Default: the one that the run's attended features were extracted with, else --backbone."
+)
 
 
 def load_trained_model(model, backbone=None):
@@ -26,17 +30,7 @@ def load_trained_model(model, backbone=None):
         ValueError: If a name is unknown or the backbone cannot be told.
         FileNotFoundError: If a file is missing.
     """
-    path, results = pathlib.Path(model), {}
-    if path.is_dir():
-        path = path / "best.keras"
-        if not path.is_file():
-            raise ValueError(f"--model={model}: no best.keras in this folder; train first.")
-    recorded = path.with_name("config.json")
-    if path.is_file() and recorded.is_file():
-        try:
-            results = json.loads(recorded.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ValueError(f"{recorded} is damaged ({error}).") from error
+    path, results = _recorded(model)
     loaded = load_model(str(path) if path.exists() else model)
     if not isinstance(loaded, VideoClassifier | StepClassifier):
         raise ValueError(
@@ -46,29 +40,95 @@ def load_trained_model(model, backbone=None):
         if backbone:
             raise ValueError(f"--backbone={backbone}: {model} has its own backbone; leave it out.")
         return loaded, None
-    recorded = results.get("features", {})
-    if not (backbone or recorded):
-        return loaded, None
-    chosen = load_backbone(backbone or recorded["backbone"])
+    return loaded, _chosen_backbone("backbone", backbone, results.get("features"), model)
+
+
+def load_attended_backbone(model, backbone=None):
+    """Returns the backbone of the attended frames of the model that `--model` names.
+
+    None where neither the user nor the run names one: then it is the model's other backbone.
+
+    Raises:
+        ValueError: If it is not the one that the run's attended features were extracted with.
+    """
+    _, results = _recorded(model)
+    recorded = results.get("attended_features")
+    return _chosen_backbone("attended_backbone", backbone, recorded, model)
+
+
+def _recorded(model):
+    """The model's file and what is recorded of the run beside it, if anything."""
+    path = pathlib.Path(model)
+    if path.is_dir():
+        path = path / "best.keras"
+        if not path.is_file():
+            raise ValueError(f"--model={model}: no best.keras in this folder; train first.")
+    recorded = path.with_name("config.json")
+    if not (path.is_file() and recorded.is_file()):
+        return path, {}
+    try:
+        return path, json.loads(recorded.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{recorded} is damaged ({error}).") from error
+
+
+def _chosen_backbone(flag, name, recorded, model):
+    """The backbone that a flag or the run's record names, or None where neither does."""
+    recorded = recorded or {}
+    name = name or recorded.get("backbone")
+    if not name:
+        return None
+    options = recorded.get("backbone_options") if name == recorded.get("backbone") else None
+    chosen = load_backbone(name, options, flag)
     if recorded and backbone_fingerprint(chosen) != recorded["backbone_fingerprint"]:
         raise ValueError(
-            f"--backbone={backbone or recorded['backbone']}: not the backbone that the features of "
-            f"{model} were extracted with: its weights or settings differ."
+            f"--{flag}={name}: not the backbone that the features of {model} were extracted with: "
+            "its weights or settings differ."
         )
-    return loaded, chosen
+    return chosen
 
 
-def load_backbone(name):
-    """Returns the backbone that `--backbone` names: one of the zoo's or a `.keras` file."""
+def read_backbone_options(text):
+    """Returns the dict that `--backbone_options` holds.
+
+    Raises:
+        ValueError: If it is no JSON object.
+    """
+    try:
+        options = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"--backbone_options={text}: not JSON ({error}).") from error
+    if not isinstance(options, dict):
+        raise ValueError(f"--backbone_options={text}: must be a JSON object.")
+    weights = options.get("weights")
+    if isinstance(weights, str) and pathlib.Path(weights).is_file():
+        # So that later commands find the file from wherever they run.
+        options["weights"] = str(pathlib.Path(weights).resolve())
+    return options
+
+
+def load_backbone(name, options=None, flag="backbone"):
+    """Returns the backbone that a flag names: one of the zoo's or a `.keras` file.
+
+    Args:
+        name: The flag's value.
+        options: Options of `create_backbone`, for one of the zoo's.
+        flag: The flag, for errors.
+    """
     if name in list_backbones():
-        return create_backbone(name)
+        try:
+            return create_backbone(name, **(options or {}))
+        except TypeError as error:
+            raise ValueError(f"--{flag}_options: {name} takes no such option ({error}).") from error
+    if options:
+        raise ValueError(f"--{flag}_options: {name} is no backbone of the zoo; it takes none.")
     if pathlib.Path(name).suffix == ".keras":
         if not pathlib.Path(name).is_file():
-            raise FileNotFoundError(f"--backbone={name}: no such file.")
+            raise FileNotFoundError(f"--{flag}={name}: no such file.")
         try:
             return keras.saving.load_model(name, compile=False, safe_mode=True)
         except Exception as error:
             reason = str(error).strip().partition("\n")[0]
-            raise ValueError(f"--backbone={name}: Keras cannot read it: {reason}") from error
+            raise ValueError(f"--{flag}={name}: Keras cannot read it: {reason}") from error
     known = ", ".join(list_backbones())
-    raise ValueError(f"--backbone={name}: neither a .keras file nor one of: {known}.")
+    raise ValueError(f"--{flag}={name}: neither a .keras file nor one of: {known}.")

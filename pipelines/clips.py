@@ -41,14 +41,15 @@ class Clip:
     Args:
         clip_id: Name of the clip, unique in its data set.
         path: Absolute path of the video file.
-        label: Index of the class in the data set's `label_names`.
+        label: Index of the class in the data set's `label_names`; a tuple of them, which may be
+            empty, where a clip may have several.
         split: "train", "val" or "test".
         truth: What is known of the clip besides its label, a dict, or None.
     """
 
     clip_id: str
     path: str
-    label: int
+    label: int | tuple
     split: str
     truth: dict | None = dataclasses.field(default=None, compare=False, repr=False)
 
@@ -74,9 +75,14 @@ class ClipSet:
     def split_hash(self):
         """SHA-256 over the sorted (split, clip_id, label name): says who is in which split."""
         digest = hashlib.sha256()
-        for entry in sorted((c.split, c.clip_id, self.label_names[c.label]) for c in self.clips):
+        for entry in sorted((c.split, c.clip_id, self._named(c.label)) for c in self.clips):
             digest.update(json.dumps(entry).encode())
         return digest.hexdigest()
+
+    def _named(self, label):
+        if isinstance(label, tuple):
+            return sorted(self.label_names[each] for each in label)
+        return self.label_names[label]
 
     def in_split(self, split):
         """The clips of one split, in order."""

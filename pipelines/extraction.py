@@ -32,6 +32,8 @@ def extract_features(
     on_error="fail",
     decode_threads=None,
     backbone_name=None,
+    backbone_options=None,
+    flips=False,
 ):
     """Extracts the features of all clips into a folder, going on where an earlier call stopped.
 
@@ -39,12 +41,17 @@ def extract_features(
     as long as the frame size stays the same. A clip whose features are in the
     folder already is hashed and not decoded again.
 
+    A backbone with an attribute `frames_per_input` of, say, 16 reads consecutive chunks of
+    16 frames that do not overlap, as C3D's own tools do: the features are then at 1/16 of
+    the video's rate, the frames after the last whole chunk are dropped (and counted in the
+    index), and a clip of fewer frames counts as one that could not be decoded.
+
     Args:
         clip_set: From `read_clips`.
         backbone: A `keras.Model` (or other callable with a string attribute
-            `fingerprint`): uint8 RGB frames `(batch, height, width, 3)` to features
-            `(batch, height, width, features)`. Or a BackboneFunction, whose dtype and
-            batch size then hold.
+            `fingerprint`): uint8 RGB frames `(batch, height, width, 3)`, or chunks of frames,
+            to features `(batch, height, width, features)` or `(batch, features)`. Or a
+            BackboneFunction, whose dtype and batch size then hold.
         folder: Where to write: `features/KEY.npy` per video, and `index.json`.
         dtype: "float16" or "float32".
         batch_size: Frames per call of the backbone.
@@ -53,6 +60,8 @@ def extract_features(
         on_error: "fail": raise at the end, when all readable clips are stored, if a
             clip could not be decoded; "report": count it in the index.
         backbone_name: How the index calls the backbone; default: the model's own name.
+        backbone_options: Options that the backbone was made with, for the index.
+        flips: Whether to extract the features of the mirrored frames as well.
         decode_threads: Videos decoded at a time; None: 1 for up to 3 processors, else 2.
 
     Returns:
@@ -71,16 +80,18 @@ def extract_features(
     decoder = decoder_version()
     fingerprint = backbone_fingerprint(backbone)
     store = FeatureStore(os.path.join(folder, FEATURES_FOLDER))
-    jobs = [ExtractionJob(clip) for clip in clips]
+    sides = (False, True) if flips else (False,)
+    jobs = [[ExtractionJob(clip, mirrored) for mirrored in sides] for clip in clips]
 
-    def needs_decoding(job):
-        job.key = feature_key(_hash(job.clip.path), fingerprint, dtype, decoder)
-        metadata = store.metadata(job.key)
-        shape = store.shape(job.key) if metadata else None
-        if shape is None:
-            return True
-        job.metadata, job.shape = metadata, shape
-        return False
+    def needs_decoding(pair):
+        video = _hash(pair[0].clip.path)
+        for job in pair:
+            job.key = feature_key(video, fingerprint, dtype, decoder, job.mirrored)
+            metadata = store.metadata(job.key)
+            shape = store.shape(job.key) if metadata else None
+            if shape is not None:
+                job.metadata, job.shape = metadata, shape
+        return any(job.shape is None for job in pair)
 
     run = ExtractionRun(function, store)
     threads = decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1)
@@ -88,16 +99,24 @@ def extract_features(
     with (
         bar,
         run,
-        DecodedClips(jobs, lambda job: job.clip.path, needs_decoding, threads) as decoded,
+        DecodedClips(jobs, lambda pair: pair[0].clip.path, needs_decoding, threads) as decoded,
     ):
-        for job, chunks in decoded:
+        for pair, chunks in decoded:
+            wanted = None
             for chunk in chunks:
-                run.add(job, chunk)
-            run.finish(job, chunks)
+                # Known since the first chunk: what was stored before is left alone.
+                wanted = wanted or [job for job in pair if job.shape is None]
+                for job in wanted:
+                    run.add(job, chunk)
+            for job in wanted or pair:
+                run.finish(job, chunks)
             bar.set_postfix(frames=run.num_frames, refresh=False)
             bar.update()
+    errors = [next((job.error for job in pair if job.error is not None), None) for pair in jobs]
     failed = tuple(
-        {"path": job.clip.path, "reason": job.error} for job in jobs if job.error is not None
+        {"path": pair[0].clip.path, "reason": error}
+        for pair, error in zip(jobs, errors, strict=True)
+        if error is not None
     )
     if failed and on_error == "fail":
         reasons = "\n".join(f"  {entry['reason']}" for entry in failed)
@@ -105,7 +124,8 @@ def extract_features(
             f"{len(failed)} of {len(jobs)} clips could not be decoded, the others are stored:\n"
             f'{reasons}\nRepair or remove them, or use on_error="report" to go on without them.'
         )
-    stored = [job for job in jobs if job.error is None]
+    stored = [pair for pair, error in zip(jobs, errors, strict=True) if error is None]
+    frames_per_input = function.frames_per_input
     index = FeatureIndex(
         folder=os.path.abspath(os.fsdecode(folder)),
         dataset=clip_set.name,
@@ -114,17 +134,19 @@ def extract_features(
         backbone=str(backbone_name or getattr(backbone, "name", type(backbone).__name__)),
         backbone_fingerprint=fingerprint,
         dtype=dtype,
-        feature_shape=_feature_shape(stored),
+        feature_shape=_feature_shape([pair[0] for pair in stored]),
         decoder=decoder,
         limit=limit,
         expected=len(jobs),
         failed=failed,
         warnings=tuple(
             {"path": job.clip.path, "reason": warning}
-            for job in stored
+            for job, *_ in stored
             for warning in job.metadata["warnings"]
         ),
-        entries=tuple(_entry(job) for job in stored),
+        entries=tuple(_entry(*pair, frames_per_input=frames_per_input) for pair in stored),
+        backbone_options=dict(backbone_options or {}),
+        frames_per_input=frames_per_input,
     )
     index.save()
     for title, entries in (("could not be decoded", failed), ("lack frames", index.warnings)):
@@ -185,8 +207,8 @@ def _feature_shape(jobs):
     return next(iter(shapes), ())
 
 
-def _entry(job):
-    clip = job.clip
+def _entry(job, mirrored=None, frames_per_input=1):
+    clip, frames = job.clip, job.metadata["num_frames"]
     return IndexedClip(
         clip_id=clip.clip_id,
         path=clip.path,
@@ -194,5 +216,7 @@ def _entry(job):
         split=clip.split,
         key=job.key,
         num_frames=job.shape[0],
-        frames_per_second=job.metadata["frames_per_second"],
+        frames_per_second=job.metadata["frames_per_second"] / frames_per_input,
+        flipped_key=mirrored.key if mirrored else None,
+        num_video_frames=frames if frames_per_input > 1 else None,
     )

@@ -14,18 +14,23 @@ _COMMITS_AHEAD = 16
 
 @dataclasses.dataclass(eq=False)
 class ExtractionJob:
-    """One clip on its way through the extraction."""
+    """One clip, or one clip mirrored left to right, on its way through the extraction."""
 
     clip: object
+    mirrored: bool = False
     key: str | None = None
     metadata: dict | None = None
     shape: tuple | None = None
     writer: FeatureWriter | None = None
     error: str | None = None
+    rest: np.ndarray | None = None
 
 
 class ExtractionRun:
     """Collects frames into batches, runs the backbone, and hands the features to the writers.
+
+    For a backbone that reads several frames at a time, consecutive frames of a clip
+    are grouped into chunks that do not overlap; those left at its end are dropped.
 
     One batch is always under way while the next one is collected, so that a device
     with its own queue does not wait for this thread. Files are completed in another
@@ -63,6 +68,14 @@ class ExtractionRun:
         if job.writer is None:
             job.writer = FeatureWriter(self._store, job.key, self._function.dtype)
             self._unfinished.append(job)
+        if job.mirrored:
+            frames = frames[:, :, ::-1]
+        if job.rest is not None:
+            frames = np.concatenate([job.rest, frames])
+        frames, rest = self._function.chunks(frames)
+        job.rest = rest if len(rest) else None
+        if not len(frames):
+            return
         if self._buffer is None or self._buffer.shape[1:] != frames.shape[1:]:
             self._flush()
             self._buffer = np.empty((self._function.batch_size, *frames.shape[1:]), np.uint8)
@@ -87,7 +100,15 @@ class ExtractionRun:
                 "frames_per_second": chunks.facts.frames_per_second,
                 "warnings": list(chunks.facts.warnings),
             }
-            self.num_frames += chunks.facts.num_frames
+            needed = self._function.frames_per_input
+            if chunks.facts.num_frames < needed:
+                job.error = (
+                    f"{display_name(job.clip.path)}: not enough frames: it has "
+                    f"{chunks.facts.num_frames}, and the backbone reads {needed} at a time."
+                )
+            if not job.mirrored:
+                self.num_frames += chunks.facts.num_frames
+        job.rest = None
         self._store_finished()
 
     def _flush(self):
@@ -118,12 +139,15 @@ class ExtractionRun:
             job = self._unfinished[0]
             if job.error is not None:
                 job.writer.discard()
-            elif job.metadata and job.metadata["num_frames"] == job.writer.num_frames:
+            elif job.metadata and self._steps(job) == job.writer.num_frames:
                 self._commits.append(self._executor.submit(self._commit, job))
                 self._await_commits(_COMMITS_AHEAD)
             else:
                 return
             self._unfinished.popleft()
+
+    def _steps(self, job):
+        return job.metadata["num_frames"] // self._function.frames_per_input
 
     def _commit(self, job):
         try:

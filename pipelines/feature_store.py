@@ -14,7 +14,7 @@ FEATURE_DTYPES = ("float16", "float32")
 _EXPONENTS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
 
 
-def feature_key(video_sha256, backbone_sha256, dtype, decoder):
+def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False):
     """The name under which the features of a video are stored, 64 hexadecimal digits.
 
     Args:
@@ -22,8 +22,10 @@ def feature_key(video_sha256, backbone_sha256, dtype, decoder):
         backbone_sha256: Hash of the backbone's config and weights (`backbone_fingerprint`).
         dtype: "float16" or "float32".
         decoder: Name and version of the video decoder (`decoder_version`).
+        mirrored: Whether they are the features of the frames mirrored left to right.
     """
     parts = [video_sha256, backbone_sha256, _checked_dtype(dtype), decoder]
+    parts += ["mirrored"] if mirrored else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
