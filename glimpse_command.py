@@ -27,7 +27,9 @@ COMMANDS = {
     "ensemble": "Average the answers of several evaluated models.",
     "predict": "Classify video files.",
     "explain": "Draw where the model looked in a video file.",
+    "set-glimpse": "Make a model look where you say and see what it answers.",
     "compare-penalties": "Draw what the attention penalty does to the gaze.",
+    "compare-rates": "Draw what the sampling rate does to the gaze.",
     "export": "Write a trained model as .keras and SavedModel for serving.",
     "publish": "Make weights and their card from a finished run.",
     "train-backbone": "Train the `small` backbone anew, as the shipped weights were made.",
@@ -35,7 +37,7 @@ COMMANDS = {
 
 # Shown by every command; the commands define their own flags when they are imported.
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
-_TAKE_FILES = ("predict", "explain", "compare-penalties")
+_TAKE_FILES = ("predict", "explain", "set-glimpse", "compare-penalties", "compare-rates")
 _HELP = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 
 

@@ -181,7 +181,7 @@ def attention_mass(attention, boxes, frame_size):
     boxes = _boxes("boxes", boxes)
     if len(boxes) != len(attention):
         raise ValueError(f"boxes has {len(boxes)} frames, attention has {len(attention)}.")
-    rows, columns = _covered_shares(boxes, frame_size, attention.shape[1:])
+    rows, columns = covered_shares(boxes, frame_size, attention.shape[1:])
     return np.einsum("thw,t...h,t...w->t...", attention, rows, columns)
 
 
@@ -195,7 +195,7 @@ def uniform_mass(boxes, frame_size):
     Returns:
         `(frames,)` or `(frames, boxes)`, float64.
     """
-    rows, columns = _covered_shares(_boxes("boxes", boxes), frame_size, (1, 1))
+    rows, columns = covered_shares(_boxes("boxes", boxes), frame_size, (1, 1))
     return rows[..., 0] * columns[..., 0]
 
 
@@ -228,8 +228,17 @@ def pointing_hits(attention, boxes, frame_size):
     return inside & (attention.sum(axis=(1, 2)) > 0)
 
 
-def _covered_shares(boxes, frame_size, grid):
-    """The share of each row's height and each column's width that a box covers."""
+def covered_shares(boxes, frame_size, grid):
+    """The share of each row's height and of each column's width that a box covers.
+
+    Args:
+        boxes: `(..., 4)`, pixels.
+        frame_size: Height and width of the frame, in pixels.
+        grid: Rows and columns of equal cells.
+
+    Returns:
+        `(..., rows)` and `(..., columns)`, float64; a cell's share of area is their product.
+    """
     shares = []
     for size, cells, low, high in zip(
         _frame_size(frame_size),
