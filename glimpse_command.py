@@ -28,6 +28,7 @@ COMMANDS = {
     "predict": "Classify video files.",
     "explain": "Draw where the model looked in a video file.",
     "set-glimpse": "Make a model look where you say and see what it answers.",
+    "search-glimpse": "Search the glimpse that makes a model's answer right.",
     "compare-penalties": "Draw what the attention penalty does to the gaze.",
     "compare-rates": "Draw what the sampling rate does to the gaze.",
     "export": "Write a trained model as .keras and SavedModel for serving.",
@@ -37,7 +38,14 @@ COMMANDS = {
 
 # Shown by every command; the commands define their own flags when they are imported.
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
-_TAKE_FILES = ("predict", "explain", "set-glimpse", "compare-penalties", "compare-rates")
+_TAKE_FILES = (
+    "predict",
+    "explain",
+    "set-glimpse",
+    "search-glimpse",
+    "compare-penalties",
+    "compare-rates",
+)
 _HELP = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 
 

@@ -119,8 +119,9 @@ def manual_glimpse_canvas(own, manual, columns=8, style="heat", top=5):
     """The `PixelCanvas` of `draw_manual_glimpse`."""
     rows = compare_answers(own, manual, top)
     canvas = film_strip_canvas(
-        [own, manual], columns, style=style, footer=70 + 58 * len(rows)
+        [own, manual], columns, style=style, footer=92 + 66 * len(rows)
     )  # fmt: skip
+    canvas.y += 14
     canvas.rule(canvas.y)
     canvas.y += 40
     length = canvas.right - MARGIN - 420
@@ -134,11 +135,11 @@ def manual_glimpse_canvas(own, manual, columns=8, style="heat", top=5):
     canvas.y += 44
     for name, *values in rows:
         mark = " (true)" if name == own.true_label else ""
-        canvas.text(MARGIN, canvas.y + 9, name + mark, 24, INK, room=310)
+        canvas.text(MARGIN, canvas.y + 13, name + mark, 24, INK, room=310)
         for value, colour in zip(values, (NEUTRAL, _OTHER), strict=True):
             draw_bar(canvas, MARGIN + 330, canvas.y, length, min(value, 1.0), colour)
             canvas.text(canvas.right, canvas.y, f"{value:.1%}", 22, INK, ha="right")
-            canvas.y += 22
+            canvas.y += 26
         canvas.y += 14
     return canvas
 
