@@ -58,11 +58,11 @@ class FeatureSource:
             return
         held = np.empty((len(self._keys), self._counts.sum(), *self.step_shape), self._held_dtype)
         ends = np.cumsum(self._counts)
-        for row, keys in zip(held, self._keys, strict=True):
-            for key, count, end in zip(keys, self._counts, ends, strict=True):
-                row[end - count : end] = self._pooled(self._index.store.read(key))
         # Outside of whatever graph is being traced, so that it is captured and not copied in.
         with tf.init_scope(), tf.device("CPU"):
+            for row, keys in zip(held, self._keys, strict=True):
+                for key, count, end in zip(keys, self._counts, ends, strict=True):
+                    row[end - count : end] = self._pooled(self._index.store.read(key))
             starts = np.stack([ends - self._counts + i * ends[-1] for i in range(len(self._keys))])
             self._held = (
                 tf.constant(held.reshape((-1, *self.step_shape))),

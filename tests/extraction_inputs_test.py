@@ -13,7 +13,7 @@ from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import feature_key
 from glimpse.pipelines.video_reader import VideoError, VideoReader
 from glimpse.trained_model import load_backbone, read_backbone_options
-from tests.extraction_test import BitsBackbone, numbers_in
+from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
 
 CHUNK = 4

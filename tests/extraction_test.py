@@ -10,7 +10,6 @@ import time
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import Clip, ClipSet, read_clips
@@ -18,31 +17,8 @@ from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version
+from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
-
-
-class BitsBackbone:
-    """Shows each frame's blocks: a feature map from which the frame's number can be read."""
-
-    name = "bits"
-    fingerprint = "bits 1"
-
-    def __init__(self, scale=1.0):
-        self.scale = scale
-        self.calls = []
-
-    def __call__(self, frames):
-        tf.numpy_function(lambda n: self.calls.append(int(n)), [tf.shape(frames)[0]], [])
-        height, width = frames.shape[1] * 2 // 3, frames.shape[2]
-        blocks = tf.cast(frames[:, :height], tf.float32)
-        blocks = tf.reshape(blocks, (-1, 1, height, BITS, width // BITS, 3))
-        return tf.reduce_mean(blocks, axis=(2, 4)) * self.scale
-
-
-def numbers_in(features):
-    """The frame numbers that features of BitsBackbone show."""
-    bits = features[:, 0, :, 1] > 127
-    return (bits * 2 ** np.arange(BITS - 1, -1, -1)).sum(axis=1).tolist()
 
 
 def conv_backbone(filters=8):

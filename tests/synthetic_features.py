@@ -50,3 +50,68 @@ def make_features(folder, counts=(12, 6, 6), lengths=(9, 12), seed=0, dtype="flo
     )
     index.save()
     return FeatureIndex.load(folder)
+
+
+def make_numbered_features(
+    folder, lengths, rate=30.0, frames_per_input=1, shape=(3,), flips=False, labels=None, offset=0
+):
+    """Writes features that tell clip, step and side; returns the `FeatureIndex`.
+
+    features[..., 0] = the clip's number, [..., 1] = the step's number + `offset`, [..., 2] = 0, or
+    1 for the mirrored frames.
+
+    Args:
+        folder: Where to write.
+        lengths: {split: frames of each of its videos}; a step is `frames_per_input` of them.
+        rate: Of the videos, or {clip number: rate}.
+        frames_per_input: Frames in a step.
+        shape: Of one step's features; three on the last axis.
+        flips: Whether there are mirrored ones.
+        labels: Of the clips, in turn; default: 0, 1, 2, 0, ...
+        offset: Added to the step's number.
+    """
+    store = FeatureStore(folder / FEATURES_FOLDER)
+    labels = labels or range(len(LABEL_NAMES))
+    entries = []
+    for split, counts in lengths.items():
+        for number, frames in enumerate(counts):
+            steps, clip_id = frames // frames_per_input, f"{split}_{number}"
+            for side in range(1 + flips):
+                features = np.zeros((steps, *shape), "float32")
+                features[..., 0] = len(entries)
+                features[..., 1] = (offset + np.arange(steps)).reshape((-1, *[1] * len(shape[1:])))
+                features[..., 2] = side
+                store.write(clip_id + "m" * side, features)
+            each = rate[len(entries)] if isinstance(rate, dict) else rate
+            entries.append(
+                IndexedClip(
+                    clip_id=clip_id,
+                    path=f"/videos/{clip_id}.mp4",
+                    label=labels[len(entries) % len(labels)],
+                    split=split,
+                    key=clip_id,
+                    num_frames=steps,
+                    frames_per_second=each / frames_per_input,
+                    flipped_key=clip_id + "m" if flips else None,
+                    num_video_frames=frames,
+                )
+            )
+    index = FeatureIndex(
+        folder=str(folder),
+        dataset="numbered",
+        split_hash="6" * 64,
+        label_names=LABEL_NAMES,
+        backbone="none",
+        backbone_fingerprint="0" * 64,
+        dtype="float32",
+        feature_shape=shape,
+        decoder="none",
+        limit=None,
+        expected=len(entries),
+        failed=(),
+        warnings=(),
+        entries=tuple(entries),
+        frames_per_input=frames_per_input,
+    )
+    index.save()
+    return FeatureIndex.load(folder)
