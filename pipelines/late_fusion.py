@@ -39,7 +39,7 @@ def fuse(results, names=None, interpolated=False):
     names = [result["model"] for result in results] if names is None else list(names)
     first = results[0]
     for name, result in zip(names, results, strict=True):
-        _check_alike(names[0], first, name, result)
+        check_alike(names[0], first, name, result)
     classes = first["label_names"]
     labels = np.array([_many_hot(video["label"], classes) for video in first["videos"]])
     scores = np.mean([[v["probabilities"] for v in result["videos"]] for result in results], axis=0)
@@ -98,7 +98,8 @@ def read_results(path):
     return results
 
 
-def _check_alike(first_name, first, name, result):
+def check_alike(first_name, first, name, result):
+    """Raises ValueError unless two results are of the same videos of the same data and classes."""
     for what in _SHARED:
         if result["stamp"][what] != first["stamp"][what]:
             raise ValueError(
