@@ -31,6 +31,9 @@ COMMANDS = {
     "search-glimpse": "Search the glimpse that makes a model's answer right.",
     "compare-penalties": "Draw what the attention penalty does to the gaze.",
     "compare-rates": "Draw what the sampling rate does to the gaze.",
+    "highlight": "Draw which frames of a video file the model weighed most and least.",
+    "class-table": "Put each class's score with several models side by side.",
+    "class-gain": "Show the classes on which a model gains most over another.",
     "export": "Write a trained model as .keras and SavedModel for serving.",
     "publish": "Make weights and their card from a finished run.",
     "train-backbone": "Train the `small` backbone anew, as the shipped weights were made.",
@@ -45,6 +48,9 @@ _TAKE_FILES = (
     "search-glimpse",
     "compare-penalties",
     "compare-rates",
+    "highlight",
+    "class-table",
+    "class-gain",
 )
 _HELP = ("--help", "-h", "-help", "--helpshort", "--helpfull")
 
