@@ -3,13 +3,17 @@
 import dataclasses
 import difflib
 import hashlib
+import math
 import pathlib
 import re
 
+import keras
 import numpy as np
 
+from glimpse.models import create_backbone
 from glimpse.pipelines.caffe_weights import read_caffe_weights
 from glimpse.pipelines.keras_h5_weights import read_keras_h5_weights
+from glimpse.pipelines.partial_file import partial_file
 from glimpse.pipelines.torch_weights import read_torch_weights
 from glimpse.pipelines.weight_names import FORMATS, LEFT_OUT, published_names
 
@@ -113,7 +117,7 @@ def convert_weights(path, backbone, name, form=None):
     left = [tensor for tensor in tensors if tensor not in set(used)]
     known = "|".join(f"(?:{pattern})" for pattern in LEFT_OUT[name, form])
     for tensor in left:
-        if not re.match(known, tensor):
+        if not re.fullmatch(known, tensor):
             raise ValueError(
                 f"{path}: {tensor} of shape {tensors[tensor].shape} belongs to no layer of "
                 f"{name}: this is the file of another network."
@@ -121,7 +125,43 @@ def convert_weights(path, backbone, name, form=None):
     for variable, tensor, flattened in plan:
         array = tensors.pop(tensor)
         variable.assign(_to_keras(form, array, tuple(variable.shape), flattened))
-    return Conversion(tuple(used), tuple(left), backbone.count_params())
+    parameters = sum(math.prod(variable.shape) for variable in backbone.weights)
+    return Conversion(tuple(used), tuple(left), parameters)
+
+
+def convert_file(path, name, output, **options):
+    """Writes a published file of weights as a backbone of ours, a `.keras` file.
+
+    The file gets its name once it has been read back, in Keras's safe mode, with equal weights.
+
+    Args:
+        path: The published file.
+        name: The backbone's name.
+        output: The `.keras` file to write; its folder must exist.
+        **options: Arguments of the backbone's class. GoogLeNet's `family` follows from the file.
+
+    Returns:
+        A `Conversion`.
+
+    Raises:
+        FileNotFoundError: If the file or the folder does not exist.
+        ValueError: If the file is damaged or does not fit, naming the tensor and both shapes; or
+            if `output` is no `.keras` file.
+    """
+    if pathlib.Path(output).suffix != ".keras":
+        raise ValueError(f"{output}: a backbone is written as a .keras file.")
+    form = weights_format(path, name)
+    if name == "googlenet":
+        options["family"] = form
+    with partial_file(output) as partial:
+        backbone = create_backbone(name, weights=None, **options)
+        conversion = convert_weights(path, backbone, name, form)
+        backbone.save(partial)
+        read = keras.saving.load_model(partial, compile=False, safe_mode=True)
+        for written, found in zip(backbone.weights, read.weights, strict=True):
+            if not np.array_equal(written.numpy(), found.numpy()):
+                raise ValueError(f"{output}: {written.path} is read back with other numbers.")
+    return conversion
 
 
 def file_digests(path):

@@ -10,20 +10,34 @@ FORMATS = {
     "c3d": ("caffe",),
 }
 
-# Tensors that a file may hold and a backbone does not need: auxiliary heads, counters, optimizer
-# slots, and the layers after the one whose output is asked for.
+_NORM = "(beta|moving_mean|moving_variance)"
+# Tensors that a file may hold and a backbone may not need: auxiliary heads, counters, optimizer
+# slots, and what comes after the layer that is asked for.
 LEFT_OUT = {
-    ("googlenet", "caffe"): ("loss[123]/",),
-    ("googlenet", "torchvision"): (r"aux[12]\.", r".*\.num_batches_tracked$", r"fc\."),
-    ("googlenet", "slim"): (
-        "global_step$",
-        "InceptionV1/Logits/",
-        ".*/(ExponentialMovingAverage|Momentum|RMSProp(_1)?)$",
+    ("googlenet", "caffe"): (
+        r"loss[12]/(conv|fc|classifier)\[[01]\]",
+        r"loss3/classifier\[[01]\]",
+        r"inception_\d\w/(1x1|[35]x[35](_reduce)?|pool_proj)\[[01]\]",
     ),
-    ("vgg19", "caffe"): ("fc[678]",),
-    ("vgg19", "keras"): ("fc[12]/", "predictions/"),
-    ("resnet152", "keras"): ("probs/", "predictions/"),
-    ("c3d", "caffe"): ("fc[678]",),
+    ("googlenet", "torchvision"): (
+        r"aux[12]\.(conv\.(conv|bn)|fc[12])\.\w+",
+        r".+\.bn\.num_batches_tracked",
+        r"fc\.(weight|bias)",
+        r"inception\d\w\.branch\d(\.\d)?\.(conv\.weight|bn\.\w+)",
+    ),
+    ("googlenet", "slim"): (
+        "global_step",
+        ".+/(ExponentialMovingAverage|Momentum|RMSProp(_1)?)",
+        r"InceptionV1/Logits/Conv2d_0c_1x1/(weights|biases)",
+        rf"InceptionV1/Mixed_\d\w/Branch_\d/Conv2d_0[ab]_\dx\d/(weights|BatchNorm/{_NORM})",
+    ),
+    ("vgg19", "caffe"): (r"fc[678]\[[01]\]",),
+    ("vgg19", "keras"): (r"(fc[12]|predictions)/[^/]+",),
+    ("resnet152", "keras"): (
+        "(probs|predictions)/(kernel|bias):0",
+        rf"conv5_block\d_\d_(conv/(kernel|bias)|bn/(gamma|{_NORM})):0",
+    ),
+    ("c3d", "caffe"): (r"(conv5[ab]|fc[678]-1)\[[01]\]",),
 }
 
 _TORCH_LEAVES = {

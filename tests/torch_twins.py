@@ -335,7 +335,7 @@ def resnet152(frames, draw):
             y = conv(y, f"{name}_3", 4 * filters, 1, 0.2)
             stages[f"{name}_out"] = x = (shortcut + y).clamp(min=0)
     kernel = draw("probs/kernel:0", (2048, 1000), _he(2048))
-    stages["probs"] = x.mean((2, 3)) @ kernel + draw("probs/bias:0", (1000,), 0.1)
+    stages["predictions"] = x.mean((2, 3)) @ kernel + draw("probs/bias:0", (1000,), 0.1)
     return stages
 
 
