@@ -36,12 +36,18 @@ def iterate_steps(step, start, count, reverse=False, differentiable=False, seque
         ordered = reversed(steps) if reverse else steps
         return current, tree.map_structure(lambda *values: ops.stack(values), *ordered)
 
+    sequences = tree.map_structure(_put_steps_first, sequences)
+
     def body(previous, xs):
+        if not isinstance(count, int):  # Keras's scan on TensorFlow then takes one sequence alone
+            xs = (xs, *tree.map_structure(lambda values: values[xs], sequences))
         current = step(previous, *xs)
         return current, current
 
-    xs = (ops.arange(count), *tree.map_structure(_put_steps_first, sequences))
-    return ops.scan(body, start, xs, reverse=reverse)
+    xs = ops.arange(count)
+    return ops.scan(
+        body, start, (xs, *sequences) if isinstance(count, int) else xs, reverse=reverse
+    )
 
 
 def _put_steps_first(values):

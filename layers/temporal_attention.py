@@ -171,10 +171,9 @@ def clear_padding(values, mask):
 
 def check_rank(name, shape, axes):
     """Raises ValueError unless a shape has as many axes as named and its last is known."""
-    if len(shape) != axes.count(",") + 1 or shape[-1] is None:
-        raise ValueError(
-            f"`{name}` must be {axes} with the last axis known; received shape {tuple(shape)}."
-        )
+    is_shape = isinstance(shape, (list, tuple))
+    if not is_shape or len(shape) != axes.count(",") + 1 or shape[-1] is None:
+        raise ValueError(f"`{name}` must be {axes} with the last axis known; got shape {shape}.")
 
 
 def check_mask(name, mask, whose, shape):

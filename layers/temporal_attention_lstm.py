@@ -167,55 +167,57 @@ class TemporalAttentionLSTM(keras.layers.Layer):
         return hidden_states, attention_weights
 
     def _iterate(self, inputs, values, mask, values_mask, states, training, attention_override):
-        cell, attends = self.cell, self._attends(inputs, mask)
+        cell = self.cell
         (batch, steps, _), frames = ops.shape(inputs), ops.shape(values)[1]
-        own = kept = None
+        sequences = self._attends(inputs, mask)
         if attention_override is not None:
             shape = (*inputs.shape[:2], values.shape[1])
-            own, given = split_attention_override(attention_override, shape, self.compute_dtype)
+            sequences["own"], sequences["given"] = split_attention_override(
+                attention_override, shape, self.compute_dtype
+            )
         if training and cell.dropout:
             inputs = self._drop(inputs)
-            kept = self._drop(ops.ones((batch, steps, values.shape[-1]), self.compute_dtype))
-        input_gates = cell.project_inputs(inputs)
+            ones = ops.ones((batch, steps, values.shape[-1]), self.compute_dtype)
+            sequences["kept"] = self._drop(ones)
+        sequences["gates"] = cell.project_inputs(inputs)
         projected = cell.attention.project(values)
 
-        def step(previous, t):
+        def step(previous, t, now):
             weights = cell.attention.weigh(previous["h"], projected, values_mask)
-            if own is not None:
-                weights = ops.where(own[:, t], weights, given[:, t])
+            if "own" in now:
+                weights = ops.where(now["own"], weights, now["given"])
                 if values_mask is not None:
                     weights = ops.where(values_mask, weights, ops.zeros_like(weights))
-            if attends is not None:
-                weights = ops.where(attends[:, t], weights, ops.zeros_like(weights))
+            if "attends" in now:
+                weights = ops.where(now["attends"], weights, ops.zeros_like(weights))
             context = weighted_sum(weights, values)
-            if kept is not None:
-                context = context * kept[:, t]
+            if "kept" in now:
+                context = context * now["kept"]
             old = [previous["h"], previous["c"]]
-            new = cell.step(input_gates[:, t], context, old)
-            if mask is not None:
-                real = ops.expand_dims(mask[:, t], -1)
-                new = [ops.where(real, x, y) for x, y in zip(new, old, strict=True)]
+            new = cell.step(now["gates"], context, old)
+            if "real" in now:
+                new = [ops.where(now["real"], x, y) for x, y in zip(new, old, strict=True)]
             return {"h": new[0], "c": new[1], "attention": weights}
 
         start = {"h": states[0], "c": states[1]}
         start["attention"] = ops.zeros((batch, frames), self.compute_dtype)
-        last, trace = iterate_steps(step, start, steps, differentiable=True)
+        last, trace = iterate_steps(step, start, steps, differentiable=True, sequences=sequences)
         hidden_states, attention_weights = (
             ops.transpose(trace[name], (1, 0, 2)) for name in ("h", "attention")
         )
         return hidden_states, attention_weights, [last["h"], last["c"]]
 
     def _attends(self, inputs, mask):
-        """Which steps attend, `(batch, steps, 1)`; None where all do."""
+        """Which steps are `real`, and which attend, `(batch, steps, 1)`, where it is not all."""
+        real = {} if mask is None else {"real": ops.expand_dims(mask, -1)}
         if self.fusion == "every_step":
-            return None if mask is None else ops.expand_dims(mask, -1)
+            return real if mask is None else {**real, "attends": real["real"]}
         batch, steps = ops.shape(inputs)[:2]
-        if mask is None:
-            mask = ops.ones((batch, steps), "bool")
         numbers = ops.broadcast_to(ops.arange(1, steps + 1, dtype="int32"), (batch, steps))
-        numbers = ops.where(mask, numbers, ops.zeros_like(numbers))
-        last = ops.max(numbers, axis=1, keepdims=True)
-        return ops.expand_dims(ops.logical_and(mask, numbers == last), -1)
+        if mask is not None:
+            numbers = ops.where(mask, numbers, ops.zeros_like(numbers))
+        last = ops.maximum(ops.max(numbers, axis=1, keepdims=True), 1)  # no real step: none is it
+        return {**real, "attends": ops.expand_dims(numbers == last, -1)}
 
     def _drop(self, values):
         return keras.random.dropout(values, self.cell.dropout, seed=self.cell.seed_generator)

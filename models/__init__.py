@@ -1,18 +1,24 @@
 """Keras models for video attention, their variants and their trained weights."""
 
 from glimpse.models.backbones import create_backbone, list_backbones
+from glimpse.models.ensemble_classifier import EnsembleClassifier
+from glimpse.models.lstm_classifier import LSTMClassifier
 from glimpse.models.pooled_lstm_classifier import PooledLSTMClassifier
 from glimpse.models.registry import create_model, list_models, load_model
 from glimpse.models.small_backbone import SmallBackbone
 from glimpse.models.soft_attention_classifier import SoftAttentionClassifier
 from glimpse.models.softmax_regression_classifier import SoftmaxRegressionClassifier
+from glimpse.models.temporal_attention_classifier import TemporalAttentionClassifier
 from glimpse.models.video_classifier import VideoClassifier
 
 __all__ = [
+    "EnsembleClassifier",
+    "LSTMClassifier",
     "PooledLSTMClassifier",
     "SmallBackbone",
     "SoftAttentionClassifier",
     "SoftmaxRegressionClassifier",
+    "TemporalAttentionClassifier",
     "VideoClassifier",
     "create_backbone",
     "create_model",

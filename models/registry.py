@@ -9,17 +9,25 @@ import zipfile
 import keras
 
 from glimpse.models import (
+    ensemble_classifier,
+    lstm_classifier,
     pooled_lstm_classifier,
     soft_attention_classifier,
     softmax_regression_classifier,
+    temporal_attention_classifier,
 )
 from glimpse.models.weights_card import read_cards
 
 _CLASSES = {
+    ensemble_classifier.EnsembleClassifier: ensemble_classifier.VARIANTS,
+    lstm_classifier.LSTMClassifier: lstm_classifier.VARIANTS,
     pooled_lstm_classifier.PooledLSTMClassifier: pooled_lstm_classifier.VARIANTS,
     soft_attention_classifier.SoftAttentionClassifier: soft_attention_classifier.VARIANTS,
     softmax_regression_classifier.SoftmaxRegressionClassifier: (
         softmax_regression_classifier.VARIANTS
+    ),
+    temporal_attention_classifier.TemporalAttentionClassifier: (
+        temporal_attention_classifier.VARIANTS
     ),
 }
 _VARIANTS = {
@@ -49,7 +57,9 @@ def create_model(name, num_classes, **options):
     Args:
         name: A variant from `list_models()`.
         num_classes: Number of classes.
-        **options: Constructor arguments of the model's class, in place of the variant's.
+        **options: Constructor arguments of the model's class, in place of the variant's. Those of
+            an `"ensemble"` are its own and its members'; `members` may hold models and names of
+            variants, which are created with all other options.
 
     Raises:
         ValueError: If the name is unknown.
@@ -57,6 +67,8 @@ def create_model(name, num_classes, **options):
     if name not in _VARIANTS:
         raise ValueError(_unknown("model", name, _VARIANTS))
     model_class, sizes = _VARIANTS[name]
+    if model_class is ensemble_classifier.EnsembleClassifier:
+        return _create_ensemble(model_class, num_classes, **options)
     return model_class(num_classes, **{**sizes, **options})
 
 
@@ -92,6 +104,24 @@ def describe_models(pattern="*"):
         }
         for name in list_models(pattern)
     ]
+
+
+def _create_ensemble(
+    model_class, num_classes, members=(), member_names=None, member_inputs=None, **options
+):
+    created = []
+    for member in members:
+        if isinstance(member, str):
+            created.append(create_model(member, num_classes, **options))
+            continue
+        for argument, value in {"num_classes": num_classes, **options}.items():
+            if getattr(member, argument, None) != value:
+                raise ValueError(
+                    f"`{argument}` of the ensemble is {value!r}; its member {member.name} has "
+                    f"{getattr(member, argument, None)!r}."
+                )
+        created.append(member)
+    return model_class(created, member_names, member_inputs)
 
 
 def _pretrained():

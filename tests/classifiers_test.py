@@ -15,6 +15,9 @@ import glimpse
 pytestmark = pytest.mark.backends
 
 SIZES = {
+    "ensemble": {"members": ["lstm_small", "softmax_regression"]},
+    "lstm_small": {"units": 6},
+    "lstm_base": {"units": 6},
     "soft_attention_small": {"units": 6, "hidden_units": 5, "attention_units": 4},
     "soft_attention_base": {"units": 6},
     "soft_attention_large": {"units": 6},
@@ -25,6 +28,10 @@ SIZES = {
     "max_pooled_lstm_base": {"units": 6},
     "max_pooled_lstm_large": {"units": 6},
     "softmax_regression": {},
+    "temporal_attention_small": {"units": 6, "attention_units": 5},
+    "temporal_attention_last_step_small": {"units": 6, "attention_units": 5},
+    "temporal_attention_base": {"units": 6, "attention_units": 6},
+    "temporal_attention_last_step_base": {"units": 6, "attention_units": 6},
 }
 # One a class and form: what takes time is not repeated for sizes. These answer once a frame.
 FRAME_FORMS = [
@@ -34,15 +41,23 @@ FRAME_FORMS = [
     "max_pooled_lstm_small",
     "softmax_regression",
 ]
-FORMS = [*FRAME_FORMS]
+FORMS = [*FRAME_FORMS, "lstm_base", "temporal_attention_base"]
 NAMES = ["wave", "jump", "run"]
 BATCH, FRAMES, HEIGHT, WIDTH, FEATURES = 4, 5, 3, 2, 7
 # The shape of one clip's input, by its name.
-INPUTS = {"features": (FRAMES, HEIGHT, WIDTH, FEATURES)}
+INPUTS = {
+    "features": (FRAMES, HEIGHT, WIDTH, FEATURES),
+    "inputs": (FRAMES, FEATURES),
+    "attended": (4, 6),
+}
 # The shape of one clip's attention maps, by how the name of the variant begins; the rest have none.
-MAPS = {"soft_attention": (FRAMES, HEIGHT, WIDTH)}
+MAPS = {
+    "soft_attention": (FRAMES, HEIGHT, WIDTH),
+    "temporal_attention_last_step": (1, 4),
+    "temporal_attention": (FRAMES, 4),
+}
 # How many answers a clip gets, by how the name of the variant begins; the rest answer each frame.
-STEPS = {}
+STEPS = {"ensemble": 1, "temporal_attention_last_step": 1}
 
 
 def make(name, **options):
