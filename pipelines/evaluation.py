@@ -1,148 +1,180 @@
-"""Measures a classifier on one split: windows, videos, and where it looked."""
+"""Measures a classifier on one split: steps, windows, videos, and where and when it looked."""
+
+import dataclasses
 
 import numpy as np
 from tqdm import tqdm
 
+from glimpse.pipelines.attention_measurement import AttentionMeasurement
 from glimpse.pipelines.block_combination import combine_blocks
 from glimpse.pipelines.feature_windows import FeatureWindows
-from glimpse.pipelines.gaze import attention_mass, pointing_hits, uniform_mass
 from glimpse.pipelines.ranking import mean_average_precision
 from glimpse.pipelines.stamp import make_stamp
 
 
-def evaluate(model, index, split, sampling, truth=None, rule="mean", batch_size=64, progress=True):
+def evaluate(
+    model,
+    index,
+    split,
+    sampling,
+    truth=None,
+    rule="mean",
+    batch_size=64,
+    progress=True,
+    attended_index=None,
+    interpolated=False,
+    seed=0,
+):
     """Returns a classifier's results on a split as a dict that JSON can hold.
 
     A window's answer is the mean over its steps, a video's is `combine_blocks` of its windows
-    (Sharma et al. 2015, section 4.2). Where boxes are known, the attention's mass in them is the
-    mean over all frames of all windows.
+    (Sharma et al. 2015, section 4.2; Torabi and Sigal 2017, section 4.1). Where boxes are known,
+    the attention's mass in them is the mean over all frames of all windows; where an action's
+    interval is known, the weights of temporal attention are scored by `score_highlights`.
 
     Args:
-        model: A classifier on features with the outputs of `StepClassifier`.
+        model: A classifier with the outputs of `StepClassifier`; its `input_names` say what it
+            reads.
         index: The `FeatureIndex`.
         split: `"train"`, `"val"` or `"test"`.
         sampling: A `WindowSampling`.
-        truth: {clip_id: truth dict of the clip} with the boxes of the figures, or None.
-        rule: `"mean"` or `"majority"`.
+        truth: {clip_id: truth dict of the clip}, as `AttentionMeasurement` takes it, or None.
+        rule: `"mean"` or `"majority"`; the latter needs one label a clip.
         batch_size: Windows in a batch.
         progress: Whether to show a progress bar.
+        attended_index: The `FeatureIndex` of the attended frames, or a dict of them by input name;
+            default: `index`.
+        interpolated: Whether average precision takes the precision's envelope.
+        seed: Of the random windows.
 
     Returns:
-        `window_accuracy` and `video_accuracy` (fractions), `mean_average_precision` (over the
-        classes of the videos' scores), `per_class` accuracy, `localisation` (with boxes, for
-        models that attend), `videos` (one dict each) and `stamp`.
+        A dict of `step_accuracy`, `window_accuracy` and `video_accuracy` (fractions; None where
+        clips may have several labels), `mean_average_precision` (over the classes of the videos'
+        scores; None without any positive), `per_class` accuracy (or None),
+        `per_class_average_precision` (None for the `classes_without_positives`), `localisation`
+        and `highlighting` (None where nothing is known or the model does not attend), `left_out`
+        (ids of the clips below `min_video_frames`), `videos` (one dict each) and `stamp`.
 
     Raises:
-        ValueError: If the model does not fit the features.
+        ValueError: If the model does not fit the features, or the rule not the labels.
     """
-    check_fit(model, index)
-    windows = FeatureWindows(index, split, sampling)
-    probabilities, localisation = _answers(model, windows, truth, batch_size, progress)
-    labels, clips = windows.labels, windows.window_clips
+    if rule == "majority" and index.multi_label:
+        raise ValueError("rule='majority' counts one label a window; these clips have several.")
+    names = list(index.label_names)
+    input_names = getattr(model, "input_names", ("features",))
+    check_classes(model, index)
+    windows = FeatureWindows(index, split, sampling, input_names, attended_index, seed)
+    check_inputs(model, windows)
+    measurement = AttentionMeasurement(windows, truth)
+    probabilities, step_hits = _answers(model, windows, measurement, batch_size, progress)
+    clips = windows.window_clips
     scores = np.stack(
         [combine_blocks(probabilities[clips == i], rule) for i in range(len(windows.clips))]
     )
+    present = np.array([[i in clip.labels for i in range(len(names))] for clip in windows.clips])
+    ranking = mean_average_precision(present.astype(int), scores, interpolated, names)
     found = scores.argmax(axis=1)
-    names = list(index.label_names)
-    one_hot = np.eye(len(names), dtype=int)[labels]
-    ranking = mean_average_precision(one_hot, scores, label_names=names)
-    described = {
-        "num_frames": sampling.num_frames,
-        "frames_per_second": sampling.frames_per_second,
-        "block_stride": sampling.block_stride,
-        "windows": windows.num_windows,
-    }
-    stamp = make_stamp(
-        index,
-        described,
-        "accuracy, fraction of windows and of videos",
-        f"mean over the steps of a window, {rule} over the windows of a video",
-        None,
-        {split: len(windows.clips)},
-    )
     return {
         "model": model.name,
         "split": split,
         "label_names": names,
-        "window_accuracy": float(np.mean(probabilities.argmax(axis=1) == labels[clips])),
-        "video_accuracy": float(np.mean(found == labels)),
-        "mean_average_precision": ranking["mean"],
+        **_accuracies(windows, probabilities, found, step_hits),
+        "mean_average_precision": ranking["mean"] if ranking["per_class"] else None,
+        "per_class_average_precision": {name: ranking["per_class"].get(name) for name in names},
         "classes_without_positives": ranking["without_positives"],
-        "per_class": {
-            name: float(np.mean(found[labels == i] == i))
-            for i, name in enumerate(names)
-            if (labels == i).any()
-        },
-        "localisation": localisation,
+        "interpolated": interpolated,
+        "localisation": measurement.localisation,
+        "highlighting": measurement.highlighting,
+        "left_out": [clip.clip_id for clip in windows.left_out],
         "videos": [
             {
                 "clip_id": clip.clip_id,
-                "label": names[label],
+                "label": _named(clip.label, names),
                 "predicted": names[guess],
                 "probability": float(score[guess]),
                 "probabilities": score.tolist(),
             }
-            for clip, label, guess, score in zip(windows.clips, labels, found, scores, strict=True)
+            for clip, guess, score in zip(windows.clips, found, scores, strict=True)
         ],
-        "stamp": stamp,
+        "stamp": _stamp(windows, rule, seed),
     }
 
 
-def check_fit(model, index):
-    """Raises ValueError unless a classifier fits the features and classes of an index."""
+def check_classes(model, index):
+    """Raises ValueError unless a classifier knows the classes of an index."""
     expected = getattr(model, "label_names", None)
     if expected is not None and tuple(expected) != tuple(index.label_names):
         raise ValueError(
             f"The model knows the classes {', '.join(expected)}, the features in {index.folder} "
             f"are of {', '.join(index.label_names)}: use the data that the model was made for."
         )
-    built = model.get_build_config()
-    shape = next((s for s in (built or {}).get("shapes_dict", {}).values() if s), None)
-    shape = shape or (built or {}).get("input_shape")
-    if shape is not None and tuple(shape[2:]) != tuple(index.feature_shape):
-        raise ValueError(
-            f"The model reads features of shape {tuple(shape[2:])} per frame, those in "
-            f"{index.folder} are {tuple(index.feature_shape)}: extract with the model's backbone."
-        )
 
 
-def actor_boxes(truth, frame_numbers):
-    """Returns the actor's boxes `(frames, 4)` and the others' `(frames, others, 4)`, in pixels."""
-    figures = {True: [], False: []}
-    for figure in truth["figures"]:
-        figures[figure["role"] == "actor"].append(np.array(figure["boxes"])[frame_numbers])
-    others = np.stack(figures[False], 1) if figures[False] else np.zeros((len(frame_numbers), 0, 4))
-    return figures[True][0], others
+def check_inputs(model, windows):
+    """Raises ValueError unless a classifier was built for the features of `FeatureWindows`."""
+    built = model.get_build_config() or {}
+    shapes = built.get("input_shape") or built.get("shapes_dict") or {}
+    if not isinstance(shapes, dict):
+        shapes = {windows.input_names[0]: shapes}
+    for name, found in windows.input_shapes.items():
+        shape = shapes.get(name) or shapes.get(f"{name}_shape")
+        if shape is not None and tuple(shape[2:]) != tuple(found[1:]):
+            index = windows.attended_indices.get(name, windows.index)
+            raise ValueError(
+                f"The model reads {name} of shape {tuple(shape[2:])} per frame, those in "
+                f"{index.folder} are {tuple(found[1:])}: extract with the model's backbone."
+            )
 
 
-def _answers(model, windows, truth, batch_size, progress):
-    """Probabilities of all windows `(windows, classes)` and the means of the localisation."""
-    probabilities, measured = [], []
+def _answers(model, windows, measurement, batch_size, progress):
+    """Probabilities of all windows `(windows, classes)`, and the share of right steps in each."""
+    probabilities, step_hits = [], []
     batches = windows.in_order(batch_size)
-    for features, _ in tqdm(batches, f"evaluating {model.name}", disable=not progress):
-        outputs = model.predict_on_batch(features)
-        first = sum(map(len, probabilities))
+    for x, labels in tqdm(batches, f"evaluating {model.name}", disable=not progress):
+        outputs = model.predict_on_batch(x)
+        measurement.add(sum(map(len, probabilities)), outputs)
         probabilities.append(np.asarray(outputs["probabilities"], "float64"))
-        if truth is not None and "attention_weights" in outputs:
-            maps = np.asarray(outputs["attention_weights"], "float32")
-            for number, attention in enumerate(maps, start=first):
-                clip = windows.clips[windows.window_clips[number]]
-                measured.append(_locate(attention, truth[clip.clip_id], windows, number))
-    if not measured:
-        return np.concatenate(probabilities), None
-    names = ("mass", "uniform", "distractor_mass", "distractor_uniform", "pointing")
-    means = dict(zip(names, np.mean(measured, axis=0).tolist(), strict=True))
-    ratio = means["mass"] / means["uniform"]
-    return np.concatenate(probabilities), {**means, "mass_over_uniform": ratio}
+        if not windows.index.multi_label:
+            guesses = np.asarray(outputs["step_probabilities"]).argmax(axis=2)  # (batch, steps)
+            step_hits.append((guesses == np.asarray(labels)[:, None]).mean(axis=1))
+    return np.concatenate(probabilities), step_hits
 
 
-def _locate(attention, truth, windows, number):
-    actor, others = actor_boxes(truth, windows.frame_numbers(number))
-    size = truth["frame_size"]
-    return (
-        attention_mass(attention, actor, size).mean(),
-        uniform_mass(actor, size).mean(),
-        attention_mass(attention, others, size).sum(axis=1).mean(),
-        uniform_mass(others, size).sum(axis=1).mean(),
-        pointing_hits(attention, actor, size).mean(),
+def _accuracies(windows, probabilities, found, step_hits):
+    """What is right of the steps, the windows and the videos; None where labels are several."""
+    names, labels = windows.index.label_names, windows.labels
+    if windows.index.multi_label:
+        measures = ("step_accuracy", "window_accuracy", "video_accuracy", "per_class")
+        return dict.fromkeys(measures)
+    right = probabilities.argmax(axis=1) == labels[windows.window_clips]
+    return {
+        "step_accuracy": float(np.concatenate(step_hits).mean()),
+        "window_accuracy": float(np.mean(right)),
+        "video_accuracy": float(np.mean(found == labels)),
+        "per_class": {
+            name: float(np.mean(found[labels == i] == i))
+            for i, name in enumerate(names)
+            if (labels == i).any()
+        },
+    }
+
+
+def _named(label, names):
+    return [names[each] for each in label] if isinstance(label, tuple) else names[label]
+
+
+def _stamp(windows, rule, seed):
+    described = {**dataclasses.asdict(windows.sampling), "windows": windows.num_windows}
+    several = windows.index.multi_label
+    return make_stamp(
+        windows.index,
+        described,
+        "average precision, fraction, mean over classes"
+        if several
+        else "accuracy, fraction of windows and of videos",
+        f"mean over the steps of a window, {rule} over the windows of a video",
+        None if windows.sampling.sampling_rule == "blocks" else seed,
+        {windows.split: len(windows.clips)},
+        attended=windows.attended_indices if windows.attended_names else None,
+        left_out={windows.split: len(windows.left_out)},
     )

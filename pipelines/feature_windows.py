@@ -11,8 +11,8 @@ from glimpse.pipelines.feature_source import FeatureSource
 from glimpse.pipelines.training_windows import TrainingWindows
 from glimpse.pipelines.window_sampling import WindowSampling
 
-# What a model may read, and whether it reads maps or vectors of it.
-_READS_VECTORS = {"features": False, "frames": False, "inputs": True, "attended": True}
+# What a model may read of a window's steps, and whether it reads maps or vectors of them.
+_READS_VECTORS = {"features": False, "frames": False, "inputs": True}
 
 
 class FeatureWindows:
@@ -29,8 +29,9 @@ class FeatureWindows:
         input_names: What the model reads (its attribute `input_names`): "features" (maps), "frames"
             (pictures, from the `pixels` backbone) and "inputs" (vectors) are the steps of a
             window, "attended" is the vectors of the frames attended to.
-        attended_index: The `FeatureIndex` of "attended"; default: `index`. Clips belong together
-            by their `clip_id`; the rates of the two may differ.
+        attended_index: The `FeatureIndex` of "attended"; default: `index`. For an ensemble whose
+            members attend to different features, {input name: its index}. Clips belong together
+            by their `clip_id`; the rates of the indices may differ.
         seed: Of the random windows of evaluation.
         memory_bytes: Largest size of a split to hold in memory.
 
@@ -69,7 +70,9 @@ class FeatureWindows:
                 f"{index.folder} are shorter."
             )
         self.index = index
-        self.attended_index = attended_index or index
+        if not isinstance(attended_index, dict):
+            attended_index = {"attended": attended_index or index}
+        self.attended_indices = attended_index
         self.split = split
         self.sampling = sampling
         self.input_names = tuple(input_names)
@@ -109,40 +112,40 @@ class FeatureWindows:
         self._spans = np.concatenate([np.stack(each, axis=1) for each in spans])  # (windows, 2)
 
     def _make_sources(self, memory_bytes):
-        unknown = set(self.input_names) - set(_READS_VECTORS)
-        if unknown or not self.input_names:
+        known = (*_READS_VECTORS, *self.attended_indices)
+        if not self.input_names or not set(self.input_names) <= set(known):
             raise ValueError(
-                f"input_names must be of {', '.join(_READS_VECTORS)}, got {self.input_names}."
+                f"input_names must be of {', '.join(known)}, got {self.input_names}: give the "
+                "attended features that the model reads by name."
             )
-        sources, flips = {}, self.sampling.flips
+        sources, sampling = {}, self.sampling
+        self._in_time, self.input_shapes = {}, {}
         for name in self.input_names:
-            index, clips = self.index, self.clips
-            if name == "attended":
-                index, clips = self.attended_index, self._attended_clips()
-                self._place_attended(clips)
+            index, clips, count = self.index, self.clips, sampling.num_frames
+            if name in self.attended_indices:
+                index, count = self.attended_indices[name], sampling.num_attended
+                clips = self._attended_clips(index)
+                self._in_time[name] = self._relate(index, clips)
             shape = tuple(index.feature_shape)
-            if not _READS_VECTORS[name] and len(shape) != 3:
+            reads_vectors = _READS_VECTORS.get(name, True)
+            if not reads_vectors and len(shape) != 3:
                 raise ValueError(
                     f"The model reads {name} (height, width, features), but the features in "
                     f"{index.folder} are {shape} a frame: extract the maps of a backbone."
                 )
-            pooling = self.sampling.pooling if _READS_VECTORS[name] else None
-            sources[name] = FeatureSource(index, clips, pooling, flips)
-        counts = {"attended": self.sampling.num_attended}
-        self.input_shapes = {
-            name: (counts.get(name, self.sampling.num_frames), *source.step_shape)
-            for name, source in sources.items()
-        }
+            pooling = sampling.pooling if reads_vectors else None
+            sources[name] = FeatureSource(index, clips, pooling, sampling.flips)
+            self.input_shapes[name] = (count, *sources[name].step_shape)
         self._fits = sum(source.held_bytes for source in sources.values()) <= memory_bytes
         return sources
 
-    def _attended_clips(self):
-        """The clips of the attended index, in the order of this split's."""
-        known = {clip.clip_id: clip for clip in self.attended_index.clips(self.split)}
+    def _attended_clips(self, index):
+        """The clips of an attended index, in the order of this split's."""
+        known = {clip.clip_id: clip for clip in index.clips(self.split)}
         missing = [clip.clip_id for clip in self.clips if clip.clip_id not in known]
         wanted = {clip.clip_id for clip in (*self.clips, *self.left_out)}
         extra = [clip_id for clip_id in known if clip_id not in wanted]
-        for ids, folder in ((missing, self.attended_index.folder), (extra, self.index.folder)):
+        for ids, folder in ((missing, index.folder), (extra, self.index.folder)):
             if ids:
                 raise ValueError(
                     f"{len(ids)} clips of split {self.split!r} are missing in {folder}, such as "
@@ -150,8 +153,8 @@ class FeatureWindows:
                 )
         return [known[clip.clip_id] for clip in self.clips]
 
-    def _place_attended(self, attended):
-        """Keeps how the two features' steps relate in time."""
+    def _relate(self, index, attended):
+        """Attended frames to a step, and the last attended frame, of each clip."""
         for clip, other in zip(self.clips, attended, strict=True):
             seconds = clip.num_frames / clip.frames_per_second
             others = other.num_frames / other.frames_per_second
@@ -159,30 +162,34 @@ class FeatureWindows:
             if abs(seconds - others) > 1 / clip.frames_per_second + 1 / other.frames_per_second:
                 raise ValueError(
                     f"{clip.clip_id} takes {seconds:.2f} s in {self.index.folder} and {others:.2f} "
-                    f"s in {self.attended_index.folder}: extract both from the same video files."
+                    f"s in {index.folder}: extract both from the same video files."
                 )
         ratios = [
             other.frames_per_second / clip.frames_per_second
             for clip, other in zip(self.clips, attended, strict=True)
         ]
-        self._ratios = np.array(ratios)  # attended frames a step
-        self._attended_lasts = np.array([clip.num_frames - 1 for clip in attended], "float64")
+        return np.array(ratios), np.array([clip.num_frames - 1 for clip in attended], "float64")
 
     @property
     def num_windows(self):
         """Windows in evaluation."""
         return len(self._frames)
 
+    @property
+    def attended_names(self):
+        """Names of the inputs that are attended frames."""
+        return tuple(self._in_time)
+
     def frame_numbers(self, window):
         """Returns the step numbers of one window of evaluation, `(num_frames,)`."""
         return self._frames[window]
 
-    def attended_numbers(self, window):
+    def attended_numbers(self, window, name="attended"):
         """Returns the numbers of the attended frames of one window of evaluation."""
         clip, (start, end) = self.window_clips[window], self._spans[window]
-        ratio = self._ratios[clip]
+        ratio, last = (each[clip] for each in self._in_time[name])
         numbers = self.sampling.attended(start * ratio, end * ratio)
-        return np.minimum(numbers, self._attended_lasts[clip]).astype("int32")
+        return np.minimum(numbers, last).astype("int32")
 
     def in_order(self, batch_size):
         """Returns every window of evaluation once, in order: batches of `(x, label)`."""
@@ -232,7 +239,9 @@ class FeatureWindows:
         def read(window):
             clip, found = window["clip"], {}
             for name, gather in gathers.items():
-                steps = self._attended(window) if name == "attended" else window["steps"]
+                steps = window["steps"]
+                if name in self._in_time:
+                    steps = self._attended(window, *self._in_time[name])
                 inputs = gather(clip, steps, window["mirrored"])
                 found[name] = tf.ensure_shape(inputs, self.input_shapes[name])
             only = next(iter(found.values()))
@@ -240,10 +249,9 @@ class FeatureWindows:
 
         return windows.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    def _attended(self, window):
-        ratio = tf.gather(self._ratios, window["clip"])
+    def _attended(self, window, ratios, lasts):
+        ratio, last = (tf.gather(each, window["clip"]) for each in (ratios, lasts))
         numbers = self.sampling.attended(window["start"] * ratio, window["end"] * ratio)
-        last = tf.gather(self._attended_lasts, window["clip"])
         return tf.cast(tf.minimum(numbers, last), tf.int32)
 
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from glimpse.pipelines.evaluation import actor_boxes
+from glimpse.pipelines.attention_measurement import actor_boxes
 from glimpse.pipelines.film_strip import film_strip_canvas
 from glimpse.pipelines.gaze import covered_shares
 from glimpse.pipelines.pixel_canvas import INK, MARGIN, NEUTRAL

@@ -45,7 +45,7 @@ def git_revision():
     return described.stdout.strip() or None
 
 
-def make_stamp(index, sampling, metric, pooling, seed, seen):
+def make_stamp(index, sampling, metric, pooling, seed, seen, attended=None, left_out=None):
     """Returns the stamp of a result measured on a feature index.
 
     Args:
@@ -55,18 +55,30 @@ def make_stamp(index, sampling, metric, pooling, seed, seen):
         pooling: How steps and blocks became one answer.
         seed: The run's seed.
         seen: {split: number of clips used}.
+        attended: {input name: `FeatureIndex`} of the attended frames, or None.
+        left_out: {split: number of clips that were too short}, or None.
     """
     return {
         "dataset": index.dataset,
         "split_hash": index.split_hash,
         "backbone": index.backbone,
+        "backbone_options": dict(index.backbone_options),
         "backbone_fingerprint": index.backbone_fingerprint,
+        "attended": {
+            name: {
+                "backbone": each.backbone,
+                "backbone_options": dict(each.backbone_options),
+                "backbone_fingerprint": each.backbone_fingerprint,
+            }
+            for name, each in (attended or {}).items()
+        },
         "decoder": index.decoder,
         "sampling": sampling,
         "metric": metric,
         "pooling": pooling,
         "seed": seed,
         "seen": seen,
+        "left_out": left_out or {},
         "expected": index.expected,
         "failed": len(index.failed),
         "versions": versions(),

@@ -8,9 +8,9 @@ import numpy as np
 from absl import logging
 
 from glimpse.models import VideoClassifier
+from glimpse.pipelines.attention_measurement import actor_boxes
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.block_combination import combine_blocks
-from glimpse.pipelines.evaluation import actor_boxes
 from glimpse.pipelines.feature_windows import WindowSampling
 from glimpse.pipelines.gaze import Gaze
 from glimpse.pipelines.sampling import frame_stride

@@ -6,7 +6,7 @@ from keras import ops
 
 import glimpse
 from glimpse.models.step_classifier import StepClassifier
-from glimpse.pipelines.evaluation import check_fit, evaluate
+from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_windows import WindowSampling
 from tests.synthetic_features import LABEL_NAMES, SHAPE, make_features
 
@@ -105,11 +105,11 @@ def test_a_model_without_a_gaze_has_no_localisation(index):
 def test_models_of_other_classes_or_features_are_refused(index):
     other = glimpse.create_model("softmax_regression", 3, label_names=["a", "b", "c"])
     with pytest.raises(ValueError, match="a, b, c.*left, right, still"):
-        check_fit(other, index)
+        evaluate(other, index, "test", SAMPLING)
     model = glimpse.create_model("softmax_regression", 3, label_names=LABEL_NAMES)
     model.build((None, 4, 7, 7, 64))
     with pytest.raises(ValueError, match=r"\(7, 7, 64\).*\(2, 3, 4\)"):
-        check_fit(model, index)
+        evaluate(model, index, "test", SAMPLING)
 
 
 def test_keras_counts_the_same_accuracy(index):
