@@ -29,7 +29,8 @@ def run_layer_checks(layer_class, arguments, inputs, num_weights, folder, unknow
     _check_configuration(layer_class, layer)
     _check_graph(layer, inputs, outputs)
     _check_half_precision(layer_class, arguments, inputs)
-    _check_every_weight_learns(layer, inputs)
+    if num_weights:
+        _check_every_weight_learns(layer, inputs)
     _check_file(layer_class, arguments, inputs, folder, unknown_axes)
 
 
@@ -71,7 +72,7 @@ def _check_half_precision(layer_class, arguments, inputs):
     for output in tree.flatten([outputs, stateless]):
         assert keras.backend.standardize_dtype(output.dtype) == "float16"
         assert np.isfinite(ops.convert_to_numpy(output)).all()
-    assert {weight.dtype for weight in layer.trainable_weights} == {"float32"}
+    assert {weight.dtype for weight in layer.trainable_weights} <= {"float32"}
 
 
 def _check_every_weight_learns(layer, inputs):
