@@ -41,7 +41,9 @@ def glimpse_search_canvas(search, columns=8, style="heat"):
     canvas.y += 40
     title = f"probability of {search.wanted_label!r} while only the gaze is changed"
     width = canvas.text(MARGIN, canvas.y, title, 28, INK, weight="bold")
-    ended = "found" if search.reached else "not found: the label never became the likeliest"
+    likeliest = search.found.predicted_label == search.wanted_label
+    missed = "probable enough" if likeliest else "the likeliest"
+    ended = "found" if search.reached else f"not found: the label never became {missed}"
     colour = RIGHT if search.reached else WRONG
     room = canvas.right - MARGIN - width - 24
     canvas.text(MARGIN + width + 24, canvas.y, ended, 28, colour, room=room)
