@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "Run everything once on rendered clips, and show where the model looked.",
     "models": "List the models of the zoo.",
     "render": "Render the tiny_actions data set into video files.",
+    "convert": "Turn a published file of weights into a backbone.",
     "extract": "Run every frame of a data set through a backbone, once, and keep the features.",
     "train": "Train a model on extracted features.",
     "evaluate": "Measure a trained model on a split.",

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from glimpse.models import create_backbone
-from glimpse.pipelines.caffe_weights import read_caffe_weights
+from glimpse.pipelines.caffe_weights import read_caffe_mean, read_caffe_weights
 from glimpse.pipelines.keras_h5_weights import read_keras_h5_weights
 from glimpse.pipelines.partial_file import partial_file
 from glimpse.pipelines.torch_weights import read_torch_weights
@@ -26,9 +26,6 @@ _SUFFIXES = {
     ".h5": "keras",
     ".hdf5": "keras",
 }
-# Where maps become a vector: their (height, width, channels), or with frames first. Caffe
-# flattens channels first, Keras last.
-_FLATTENED = {("vgg19", "fc6"): (7, 7, 512), ("c3d", "fc6"): (1, 4, 4, 512)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +68,7 @@ def weights_format(path, backbone):
     raise ValueError(f"{path}: weights of {backbone} are read from files named {known}.")
 
 
-def convert_weights(path, backbone, name, form=None):
+def convert_weights(path, backbone, name, form=None, mean=None):
     """Fills a backbone with the weights of a published file.
 
     Every weight of the backbone is set, and every tensor of the file is used or is known to be
@@ -83,6 +80,7 @@ def convert_weights(path, backbone, name, form=None):
         backbone: A built backbone of the right family and output.
         name: The backbone's name, such as `"googlenet"`.
         form: "caffe", "torchvision", "slim" or "keras"; None for `weights_format(path, name)`.
+        mean: The `.binaryproto` file of the mean cube, of a c3d that has one.
 
     Returns:
         A `Conversion`.
@@ -95,13 +93,15 @@ def convert_weights(path, backbone, name, form=None):
     tensors = _read(path, form)
     plan = []
     for variable in backbone.weights:
+        if variable is getattr(backbone, "mean_cube", None):
+            continue
         layer, weight = variable.path.split("/")[-2:]
         ours = f"{layer}/{weight}"
         candidates = published_names(name, form, layer, weight)
         tensor = next((found for found in candidates if found in tensors), None)
         if tensor is None:
             raise ValueError(_missing(path, candidates, f"{name}'s {ours}", tensors))
-        flattened = _FLATTENED.get((name, layer)) if weight == "kernel" else None
+        flattened = _flattened_shape(backbone) if ours == "fc6/kernel" else None
         wanted = _published_shape(form, tuple(variable.shape))
         shape = tensors[tensor].shape
         # Caffe's older files pad shapes with ones.
@@ -122,6 +122,8 @@ def convert_weights(path, backbone, name, form=None):
                 f"{path}: {tensor} of shape {tensors[tensor].shape} belongs to no layer of "
                 f"{name}: this is the file of another network."
             )
+    if name == "c3d" and backbone.mean == "cube":
+        backbone.mean_cube.assign(_mean_cube(mean, backbone))
     for variable, tensor, flattened in plan:
         array = tensors.pop(tensor)
         variable.assign(_to_keras(form, array, tuple(variable.shape), flattened))
@@ -129,7 +131,7 @@ def convert_weights(path, backbone, name, form=None):
     return Conversion(tuple(used), tuple(left), parameters)
 
 
-def convert_file(path, name, output, **options):
+def convert_file(path, name, output, mean=None, **options):
     """Writes a published file of weights as a backbone of ours, a `.keras` file.
 
     The file gets its name once it has been read back, in Keras's safe mode, with equal weights.
@@ -138,6 +140,7 @@ def convert_file(path, name, output, **options):
         path: The published file.
         name: The backbone's name.
         output: The `.keras` file to write; its folder must exist.
+        mean: The `.binaryproto` file of c3d's mean cube.
         **options: Arguments of the backbone's class. GoogLeNet's `family` follows from the file.
 
     Returns:
@@ -151,17 +154,35 @@ def convert_file(path, name, output, **options):
     if pathlib.Path(output).suffix != ".keras":
         raise ValueError(f"{output}: a backbone is written as a .keras file.")
     form = weights_format(path, name)
-    if name == "googlenet":
-        options["family"] = form
+    if name == "googlenet" and options.setdefault("family", form) != form:
+        raise ValueError(f"{path}: of the family {form}, not {options['family']}.")
+    if mean is not None and name != "c3d":
+        raise ValueError(f"Only c3d has a mean cube; the mean of {name} is an option of its own.")
     with partial_file(output) as partial:
         backbone = create_backbone(name, weights=None, **options)
-        conversion = convert_weights(path, backbone, name, form)
+        conversion = convert_weights(path, backbone, name, form, mean)
         backbone.save(partial)
         read = keras.saving.load_model(partial, compile=False, safe_mode=True)
         for written, found in zip(backbone.weights, read.weights, strict=True):
             if not np.array_equal(written.numpy(), found.numpy()):
                 raise ValueError(f"{output}: {written.path} is read back with other numbers.")
     return conversion
+
+
+def weight_files(path, name):
+    """Returns the paths of the files that the weights are in: one, but for some checkpoints.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If the backbone has no published weights in the file's format.
+    """
+    if weights_format(path, name) == "slim":
+        from glimpse.pipelines.slim_weights import checkpoint_files
+
+        return checkpoint_files(path)
+    if not pathlib.Path(path).is_file():
+        raise FileNotFoundError(f"No such file of weights: {path}.")
+    return [pathlib.Path(path)]
 
 
 def file_digests(path):
@@ -186,6 +207,28 @@ def _read(path, form):
     from glimpse.pipelines.slim_weights import read_slim_weights
 
     return read_slim_weights(path)
+
+
+def _flattened_shape(backbone):
+    """Shape of the maps that `fc6` reads as a vector. Caffe flattens channels first, Keras last."""
+    return tuple(backbone.network.get_layer("flatten").input.shape[1:])
+
+
+def _mean_cube(path, backbone):
+    wanted = tuple(backbone.mean_cube.shape)
+    if path is None:
+        raise ValueError(
+            "The mean cube of c3d is missing: give the .binaryproto file as `mean`, or three "
+            "numbers as the backbone's own option `mean`."
+        )
+    cube = read_caffe_mean(path)
+    if (*cube.shape[1:], 3) != wanted:
+        raise ValueError(
+            f"{path}: the mean has the shape {cube.shape}, and c3d needs {(3, *wanted[:-1])}."
+        )
+    if not np.isfinite(cube).all():
+        raise ValueError(f"{path}: the mean holds NaN or infinite numbers.")
+    return np.moveaxis(cube, 0, -1)
 
 
 def _missing(path, candidates, ours, tensors):

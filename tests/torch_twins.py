@@ -340,15 +340,14 @@ def resnet152(frames, draw):
 
 
 @torch.no_grad()
-def c3d(clips, draw, mean=None, classes=487):
-    """c3d_sport1m_feature_extractor_frm.prototxt, on `(batch, 16, 112, 112, 3)` clips.
+def c3d(clips, draw, mean, filters=(64, 128, 256, 512, 512), units=4096, classes=487):
+    """c3d_sport1m_feature_extractor_frm.prototxt, on `(batch, 16, 128, 171, 3)` clips.
 
-    `mean` is BGR, `(3, 16, 112, 112)`, cut as the clips are.
+    `mean` is the cube of a .binaryproto file, `(3, 16, 128, 171)`, BGR.
     """
     stages = _Stages()
-    x = _channels_first(clips).flip(1)
-    if mean is not None:
-        x = x - torch.from_numpy(mean)
+    x = _channels_first(clips).flip(1) - torch.from_numpy(mean)
+    x = x[..., 8 : 8 + 112, 29 : 29 + 112]
 
     def conv(x, name, filters):
         inputs = x.shape[1]
@@ -357,19 +356,16 @@ def c3d(clips, draw, mean=None, classes=487):
         stages[name] = x = x.clamp(min=0)
         return x
 
-    for block, (names, filters) in enumerate(
-        ((("conv1a",), 64), (("conv2a",), 128))
-        + tuple(((f"conv{n}a", f"conv{n}b"), f) for n, f in ((3, 256), (4, 512), (5, 512))),
-        1,
-    ):
+    blocks = (["conv1a"], ["conv2a"], *([f"conv{n}a", f"conv{n}b"] for n in (3, 4, 5)))
+    for block, names in enumerate(blocks, start=1):
         for name in names:
-            x = conv(x, name, filters)
+            x = conv(x, name, filters[block - 1])
         kernel = (1, 2, 2) if block == 1 else 2
         stages[f"pool{block}"] = x = functional.max_pool3d(x, kernel, kernel, ceil_mode=True)
     x = x.flatten(1)
-    for name, units in (("fc6", 4096), ("fc7", 4096), ("fc8", classes)):
-        kernel = draw(f"{name}-1[0]", (units, x.shape[1]), _he(x.shape[1]))
-        x = x @ kernel.T + draw(f"{name}-1[1]", (units,), 0.1)
+    for name, outputs in (("fc6", units), ("fc7", units), ("fc8", classes)):
+        kernel = draw(f"{name}-1[0]", (outputs, x.shape[1]), _he(x.shape[1]))
+        x = x @ kernel.T + draw(f"{name}-1[1]", (outputs,), 0.1)
         if name != "fc8":
             x = x.clamp(min=0)
         stages[name] = x
