@@ -1,0 +1,181 @@
+"""Scores by class, side by side and as gains, against numbers worked out by hand."""
+
+import copy
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from glimpse.pipelines.class_gain import (
+    class_gain_canvas,
+    class_gains,
+    draw_class_gains,
+    pick_gains,
+    write_class_gains,
+)
+from glimpse.pipelines.class_table import (
+    best_names,
+    class_table,
+    class_table_canvas,
+    table_as_csv,
+    table_as_markdown,
+    without_positives,
+    write_class_table,
+)
+from glimpse.result_arguments import read_named_results
+from tests.drawn_texts import assert_readable, drawn_texts
+
+NAMES = ["bow", "jack", "squat", "wave"]
+
+
+def make_result(accuracy, precision=None, labels=("bow", "bow", "jack", "squat")):
+    """Results on four videos; `wave` has none."""
+    precision = accuracy if precision is None else precision
+    return {
+        "model": "m",
+        "split": "test",
+        "label_names": NAMES,
+        "per_class": dict(zip(NAMES, accuracy, strict=False)),
+        "per_class_average_precision": dict(zip(NAMES, [*precision, None], strict=True)),
+        "videos": [{"clip_id": str(i), "label": label} for i, label in enumerate(labels)],
+        "stamp": {"dataset": "d", "split_hash": "h"},
+    }
+
+
+FLAT = make_result([0.5, 1.0, 0.0], [0.6, 0.9, 0.25])
+DEEP = make_result([1.0, 0.0, 1.0], [0.8, 0.9, 0.35])
+
+
+def test_the_table_ends_with_the_mean_over_classes_with_positives():
+    rows = class_table([FLAT, DEEP], ["flat", "deep"])
+    assert rows[0] == {"class": "bow", "videos": 2, "flat": 0.6, "deep": 0.8}
+    assert rows[3] == {"class": "wave", "videos": 0, "flat": None, "deep": None}
+    assert rows[4]["class"] == "mean" and rows[4]["videos"] == 4
+    assert rows[4]["flat"] == pytest.approx((0.6 + 0.9 + 0.25) / 3)
+    assert rows[4]["deep"] == pytest.approx((0.8 + 0.9 + 0.35) / 3)
+    assert without_positives(rows) == ["wave"]
+    accuracy = class_table([FLAT, DEEP], ["flat", "deep"], "accuracy")
+    assert accuracy[4]["flat"] == pytest.approx(0.5) and accuracy[1]["deep"] == 0.0
+
+
+def test_the_best_of_a_row_is_marked_and_equals_are_not():
+    rows = class_table([FLAT, DEEP], ["flat", "deep"])
+    assert [best_names(row) for row in rows] == [{"deep"}, set(), {"deep"}, set(), {"deep"}]
+    lines = table_as_markdown(rows).splitlines()
+    assert lines[0] == "| class | videos | flat | deep |"
+    assert lines[2] == "| bow | 2 | 60.0% | **80.0%** |"
+    assert lines[3] == "| jack | 1 | 90.0% | 90.0% |"
+    assert lines[5] == "| wave | 0 | - | - |"
+
+
+def test_the_files_hold_the_table(tmp_path):
+    rows = class_table([FLAT, DEEP], ["flat", "a name of a model that is long " * 3])
+    paths = write_class_table(rows, tmp_path)
+    assert [path.name for path in paths] == ["class_table.csv", "class_table.md", "class_table.png"]
+    read = list(csv.DictReader(paths[0].read_text().splitlines()))
+    assert float(read[2]["flat"]) == 0.25 and read[3]["flat"] == ""
+    assert table_as_csv(rows) == paths[0].read_text()
+    assert paths[2].read_bytes().startswith(b"\x89PNG")
+    canvas = class_table_canvas(rows)
+    texts = drawn_texts(canvas)
+    assert {"average precision, %", "58.3", "without positives, so left out: wave"} <= set(texts)
+    assert_readable(canvas)
+
+
+def test_gains_are_differences_largest_first():
+    gains = class_gains(FLAT, DEEP)
+    assert [(gain.label, gain.gain) for gain in gains] == [
+        ("squat", 1.0), ("bow", 0.5), ("jack", -1.0),
+    ]  # fmt: skip
+    assert (gains[1].baseline, gains[1].score, gains[1].videos) == (0.5, 1.0, 2)
+    precision = class_gains(FLAT, DEEP, "average_precision")
+    np.testing.assert_allclose([gain.gain for gain in precision], [0.2, 0.1, 0.0], atol=1e-12)
+    assert [gain.label for gain in precision] == ["bow", "squat", "jack"]
+    back = class_gains(DEEP, FLAT)
+    assert [gain.gain for gain in back] == [-gain.gain for gain in gains[::-1]]
+
+
+def test_the_largest_gains_and_losses_are_picked_once():
+    gains = class_gains(FLAT, DEEP)
+    assert [gain.label for gain in pick_gains(gains, 1)] == ["squat"]
+    assert [gain.label for gain in pick_gains(gains, 1, 1)] == ["squat", "jack"]
+    assert [gain.label for gain in pick_gains(gains, 2, 5)] == ["squat", "bow", "jack"]
+    with pytest.raises(ValueError, match="top must be at least 1"):
+        pick_gains(gains, 0)
+
+
+def test_the_bars_are_as_long_as_the_gains(tmp_path):
+    gains = {"scene": class_gains(FLAT, DEEP), "object": pick_gains(class_gains(FLAT, DEEP), 1)}
+    canvas = class_gain_canvas(gains, "the LSTM")
+    assert_readable(canvas)
+    bars = [patch for patch in canvas.axes.patches if patch.get_height() == 26]
+    lengths = [patch.get_width() for patch in bars]
+    np.testing.assert_allclose(np.divide(lengths, lengths[0]), [1, 0.5, 1, 1])
+    # The loss lies left of where the gains begin.
+    assert bars[2].get_x() + lengths[2] == pytest.approx(bars[0].get_x())
+    texts = drawn_texts(canvas)
+    assert {"+100.0", "+50.0", "-100.0", "50.0 → 100.0"} <= set(texts)
+    assert texts.count("gain over the LSTM") == 2
+    draw_class_gains(gains, tmp_path / "gain.png", "the LSTM")
+    write_class_gains(gains, tmp_path / "gain.csv")
+    read = list(csv.DictReader((tmp_path / "gain.csv").read_text().splitlines()))
+    assert [row["model"] for row in read] == ["scene"] * 3 + ["object"]
+    assert float(read[2]["gain"]) == -1.0 and read[2]["class"] == "jack"
+    with pytest.raises(ValueError, match="at least one class"):
+        class_gain_canvas({"scene": []}, "the LSTM")
+
+
+def test_results_of_other_videos_are_refused():
+    for change, message in (
+        ({"stamp": {"dataset": "e", "split_hash": "h"}}, "deep was evaluated on another dataset"),
+        ({"stamp": {"dataset": "d", "split_hash": "i"}}, "another split_hash"),
+        ({"split": "val"}, "differ in their split"),
+        ({"label_names": NAMES[::-1]}, "differ in their label_names"),
+        ({"videos": FLAT["videos"][:3]}, "the same videos: 3"),
+    ):
+        other = copy.deepcopy(DEEP) | change
+        with pytest.raises(ValueError, match=message):
+            class_gains(FLAT, other, names=("flat", "deep"))
+        with pytest.raises(ValueError, match=message):
+            class_table([FLAT, other], ["flat", "deep"])
+
+
+def test_what_a_result_does_not_hold_is_named():
+    several = {**FLAT, "per_class": None}
+    with pytest.raises(ValueError, match="hold no accuracy by class"):
+        class_gains(several, several)
+    with pytest.raises(ValueError, match="metric must be one of average_precision, accuracy"):
+        class_table([FLAT], ["flat"], "recall")
+    with pytest.raises(ValueError, match="names must be 2 different names, got a, a"):
+        class_table([FLAT, DEEP], ["a", "a"])
+    nothing = {**FLAT, "per_class": {}}
+    with pytest.raises(ValueError, match="no class has a positive in split test"):
+        class_table([nothing], ["a"], "accuracy")
+
+
+def test_videos_of_several_labels_count_for_each():
+    several = make_result([0.5, 1.0, 0.0], labels=(["bow", "jack"], ["bow"], ["jack"], ["squat"]))
+    rows = class_table([several], ["one"])
+    assert [row["videos"] for row in rows] == [2, 2, 1, 0, 4]
+
+
+def test_files_get_names_that_tell_them_apart(tmp_path):
+    paths = []
+    for folder, name in (("one", "test"), ("two", "test"), ("two", "val")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        paths.append(tmp_path / folder / f"{name}.json")
+        paths[-1].write_text(json.dumps(FLAT))
+    assert list(read_named_results(paths[1:])) == ["test", "val"]
+    assert list(read_named_results(paths[:2])) == ["one", "two"]
+    assert list(read_named_results(paths)) == [str(path) for path in paths]
+    assert list(read_named_results(paths, ["a", "b", "c"])) == ["a", "b", "c"]
+    for names, message in ((["a"], "holds 1 for 3 files"), (["a", "a", "b"], "repeat: a, a, b")):
+        with pytest.raises(ValueError, match=message):
+            read_named_results(paths, names)
+    with pytest.raises(ValueError, match="files repeat"):
+        read_named_results([paths[0], paths[0]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
