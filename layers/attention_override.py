@@ -74,7 +74,7 @@ def check_override_shape(override_shape, map_shape):
 
 def _refuse_partial_rows(attention_override, absent, own, axis):
     partial = ops.logical_and(ops.any(absent, axis=axis, keepdims=True), ops.logical_not(own))
-    found = _read(partial)
+    found = read_values(partial)
     if found is not None:
         if found.any():
             raise ValueError(
@@ -90,7 +90,7 @@ def _refuse_partial_rows(attention_override, absent, own, axis):
         return attention_override * ops.take(one, ops.cast(ops.any(partial), "int32"), axis=0)
 
 
-def _read(tensor):
+def read_values(tensor):
     """The tensor as a NumPy array, or None where it has no value yet (it is being traced)."""
     if keras.backend.is_keras_tensor(tensor):
         return None

@@ -9,11 +9,9 @@ from keras import ops
 
 from glimpse.layers.attention_override import check_override_shape, split_attention_override
 from glimpse.layers.initial_state import InitialState
-from glimpse.layers.soft_attention_lstm_cell import (
-    SoftAttentionLSTMCell,
-    project_regions,
-)
+from glimpse.layers.soft_attention_lstm_cell import SoftAttentionLSTMCell
 from glimpse.layers.soft_attention_recurrence import soft_attention_recurrence
+from glimpse.layers.temporal_attention import clear_padding
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -37,6 +35,7 @@ class SoftAttentionLSTM(keras.layers.Layer):
         initial_state_units: Size of the inner tanh layer. Default: `units`; 0 leaves it out, as
             the released code does.
         return_state: Whether the call also returns the states after the last frame.
+        attention_depth, value_initializer: As in `SoftAttentionLSTMCell`.
         kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
         kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
         recurrent_constraint, bias_constraint: As in `SoftAttentionLSTMCell`. Those of the kernel
@@ -56,6 +55,9 @@ class SoftAttentionLSTM(keras.layers.Layer):
 
     Raises:
         ValueError: If an argument is out of its range or a shape does not fit.
+
+    Differs from the paper: Eq. 6 starts "the" cell state and "the" hidden state, without saying
+    how many layers' there are; here each of the depth layers has two perceptrons of its own.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class SoftAttentionLSTM(keras.layers.Layer):
         initial_state="features",
         initial_state_units=None,
         return_state=False,
+        attention_depth=1,
+        value_initializer=None,
         kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal",
         bias_initializer="zeros",
@@ -103,6 +107,8 @@ class SoftAttentionLSTM(keras.layers.Layer):
             attention=attention,
             attention_units=attention_units,
             dropout=dropout,
+            attention_depth=attention_depth,
+            value_initializer=value_initializer,
             kernel_initializer=kernel_initializer,
             recurrent_initializer=recurrent_initializer,
             bias_initializer=bias_initializer,
@@ -154,10 +160,14 @@ class SoftAttentionLSTM(keras.layers.Layer):
 
     def call(self, features, mask=None, initial_state=None, training=None, attention_override=None):
         features = ops.convert_to_tensor(features, self.compute_dtype)
-        arguments = {"features": features}
+        arguments = {}
         if mask is not None:
             mask = self._check_mask(mask, features.shape)
             arguments["mask"] = ops.cast(mask, self.compute_dtype)
+            if self.cell.attention == "content":
+                # All frames are projected at once, and NaN in padding would reach the gradients.
+                features = clear_padding(features, ops.expand_dims(mask, -1))
+        arguments["features"] = features
         if initial_state is None:
             arguments["states"] = self._initial_states(features, mask)
         else:
@@ -187,10 +197,9 @@ class SoftAttentionLSTM(keras.layers.Layer):
         }
         if cell.attention == "state":
             return {**weights, "attention_kernel": weight(cell.attention_kernel)}
-        values = project_regions(features, weight(cell.value_kernel))
         return {
             **weights,
-            "values": values + weight(cell.attention_bias),
+            "values": cell.project_values(features),
             "query_kernel": weight(cell.query_kernel),
             "score_kernel": weight(cell.score_kernel),
         }

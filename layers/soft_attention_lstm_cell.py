@@ -4,6 +4,8 @@ Sharma, Kiros, Salakhutdinov, "Action Recognition using Visual Attention", 2015,
 https://arxiv.org/abs/1511.04119.
 """
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -18,7 +20,7 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
     For the regions X[i] of a frame, top state h and layers 1..depth (Eq. 1-5 of the paper):
 
         l[i]       = exp(W[i] . h) / sum_j exp(W[j] . h)               attention="state", Eq. 4
-        l          = softmax_i(w . tanh(V X[i] + U h + b))             attention="content"
+        l          = softmax_i(w . tanh(V X[i] + b + U h))             attention="content"
         x          = sum_i l[i] X[i]                                   Eq. 5
         i, f, g, o = sigmoid, sigmoid, tanh, sigmoid (M [h_layer, x])  Eq. 1
         c_layer    = f * c_layer + i * g                               Eq. 2
@@ -27,6 +29,13 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
     `attention_kernel` is W. `value_kernel`, `query_kernel`, `attention_bias` and `score_kernel`
     are V, U, b and w. M of each layer is `kernels[layer]`, `recurrent_kernels[layer]` and
     `biases[layer]`, bottom layer first, gates in the order i, f, g, o.
+
+    With `attention_depth` n the released code reads the regions through n linear layers, and
+    V X[i] + b becomes v[n] of
+
+        v[1] = V X[i] + b,  v[2] = A[2] v[1] + a[2],  v[k] = A[k] tanh(v[k - 1]) + a[k]  for k > 2
+
+    where A is `deep_value_kernels` and a is `deep_value_biases`.
 
     Args:
         units: Size of every layer's state.
@@ -37,6 +46,9 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         dropout: Share dropped of each layer's input (the context, and the state below on its
             way up), in [0, 1). States and pre-activations are never dropped. Inside
             `keras.layers.RNN` on JAX it needs `unroll=True`, since each step draws anew.
+        attention_depth: Linear layers between the features and the scoring layer of "content";
+            the released code's 1, or 3 on HMDB-51. The paper's form has none.
+        value_initializer: Of `value_kernel`. Default: `kernel_initializer`.
         kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
         kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
         recurrent_constraint, bias_constraint: As in `keras.layers.LSTMCell`. Those of the kernel
@@ -55,8 +67,9 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
     Raises:
         ValueError: If an argument is out of its range.
 
-    Differs from the paper: biases of the gates start at 0, the forget gate's at 1
-    (`unit_forget_bias`); the paper does not say.
+    Differs from the paper: Eq. 4 reads h of the last step, and the paper does not say of which
+    layer; here it is the top one's, as in its Fig. 2b. Biases of the gates start at 0, the forget
+    gate's at 1 (`unit_forget_bias`); the paper does not say, the released code starts all at 0.
     """
 
     def __init__(
@@ -66,6 +79,8 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         attention="state",
         attention_units=None,
         dropout=0.0,
+        attention_depth=1,
+        value_initializer=None,
         kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal",
         bias_initializer="zeros",
@@ -80,19 +95,27 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        for name, value in (("units", units), ("depth", depth)):
+        for name, value in (
+            ("units", units), ("depth", depth), ("attention_depth", attention_depth)
+        ):  # fmt: skip
             check_positive_integer(name, value)
         if attention_units is not None:
             check_positive_integer("attention_units", attention_units)
         if attention not in ("state", "content"):
             raise ValueError(f'`attention` must be "state" or "content"; received {attention!r}.')
-        if not 0 <= dropout < 1:
-            raise ValueError(f"`dropout` must be in [0, 1); received {dropout}.")
+        if attention == "state" and attention_depth > 1:
+            raise ValueError(
+                '`attention_depth` must be 1 with attention="state", which has no layers; '
+                f"received {attention_depth}."
+            )
+        check_dropout_rate("dropout", dropout)
         self.units = units
         self.depth = depth
         self.attention = attention
         self.attention_units = attention_units
         self.dropout = dropout
+        self.attention_depth = attention_depth
+        self.value_initializer = keras.initializers.get(value_initializer)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
@@ -119,10 +142,20 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
             self.attention_kernel = self._add_kernel("attention_kernel", (self.units, regions))
         else:
             size = self.attention_units or self.units
-            self.value_kernel = self._add_kernel("value_kernel", (features, size))
+            self.value_kernel = self._add_kernel(
+                "value_kernel", (features, size), self.value_initializer
+            )
             self.query_kernel = self._add_kernel("query_kernel", (self.units, size))
             self.attention_bias = self._add_bias("attention_bias", size, self.bias_initializer)
             self.score_kernel = self._add_kernel("score_kernel", (size, 1))
+            deeper = range(2, self.attention_depth + 1)
+            self.deep_value_kernels = [
+                self._add_kernel(f"deep_value_kernel_{number}", (size, size)) for number in deeper
+            ]
+            self.deep_value_biases = [
+                self._add_bias(f"deep_value_bias_{number}", size, self.bias_initializer)
+                for number in deeper
+            ]
         kernels, recurrent_kernels, biases = [], [], []
         for layer in range(self.depth):
             sizes = (self.units if layer else features, 4 * self.units)
@@ -184,12 +217,27 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
     def _score(self, inputs, query):
         if self.attention == "state":
             return ops.matmul(query, self._cast(self.attention_kernel))
-        values = project_regions(inputs, self._cast(self.value_kernel)) + self._cast(
-            self.attention_bias
-        )
+        values = self.project_values(inputs)
         query = ops.matmul(query, self._cast(self.query_kernel))
         hidden = tanh(values + ops.expand_dims(query, 1))  # (batch, regions, attention_units)
         return ops.squeeze(project_regions(hidden, self._cast(self.score_kernel)), axis=-1)
+
+    def project_values(self, features):
+        """What the scoring layer of "content" reads of the regions, before the state is added.
+
+        Args:
+            features: `(..., regions, features)`, in the compute dtype.
+
+        Returns:
+            `(..., regions, attention_units)`.
+        """
+        values = project_regions(features, self._cast(self.value_kernel))
+        values = values + self._cast(self.attention_bias)
+        deeper = zip(self.deep_value_kernels, self.deep_value_biases, strict=True)
+        for number, (kernel, bias) in enumerate(deeper):
+            values = tanh(values) if number else values
+            values = project_regions(values, self._cast(kernel)) + self._cast(bias)
+        return values
 
     def _cast(self, variable):
         # `attend` and `stateless_call` run outside of Keras's autocast scope.
@@ -198,11 +246,11 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
     def get_initial_state(self, batch_size=None):
         return [ops.zeros((batch_size, size), self.compute_dtype) for size in self.state_size]
 
-    def _add_kernel(self, name, shape):
+    def _add_kernel(self, name, shape, initializer=None):
         return self.add_weight(
             name=name,
             shape=shape,
-            initializer=copy_initializer(self.kernel_initializer),
+            initializer=copy_initializer(initializer or self.kernel_initializer),
             regularizer=self.kernel_regularizer,
             constraint=self.kernel_constraint,
         )
@@ -235,6 +283,8 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
             "attention": self.attention,
             "attention_units": self.attention_units,
             "dropout": self.dropout,
+            "attention_depth": self.attention_depth,
+            "value_initializer": keras.initializers.serialize(self.value_initializer),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),
             "bias_initializer": keras.initializers.serialize(self.bias_initializer),
@@ -262,6 +312,12 @@ def project_regions(values, kernel):
 def copy_initializer(initializer):
     """A copy for one more weight: one instance gives the same numbers every time it is called."""
     return initializer.clone() if hasattr(initializer, "clone") else initializer
+
+
+def check_dropout_rate(name, rate):
+    """Raises a ValueError that names the argument unless its value is a rate in [0, 1)."""
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not 0 <= rate < 1:
+        raise ValueError(f"`{name}` must be in [0, 1); received {rate!r}.")
 
 
 def check_positive_integer(name, value):

@@ -6,6 +6,12 @@ layer with tanh activations".
 
 import keras
 
+from glimpse.layers.soft_attention_lstm_cell import (
+    check_dropout_rate,
+    check_positive_integer,
+    copy_initializer,
+)
+
 
 @keras.saving.register_keras_serializable(package="glimpse")
 class StepHead(keras.layers.Layer):
@@ -19,27 +25,40 @@ class StepHead(keras.layers.Layer):
         num_classes: Number of logits.
         hidden_units: Size of the tanh layer.
         dropout: Rate in [0, 1).
+        kernel_initializer: Of both kernels.
 
     Call arguments:
         hidden_states: `(batch, steps, units)`.
 
     Returns:
         Logits, `(batch, steps, num_classes)`.
+
+    Raises:
+        ValueError: If a size is no positive integer or `dropout` no rate.
     """
 
-    def __init__(self, num_classes, hidden_units, dropout=0.0, **kwargs):
+    def __init__(
+        self,
+        num_classes,
+        hidden_units,
+        dropout=0.0,
+        kernel_initializer="glorot_uniform",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        if not isinstance(hidden_units, int) or hidden_units < 1:
-            raise ValueError(f"`hidden_units` must be a positive integer, got {hidden_units!r}.")
+        check_positive_integer("num_classes", num_classes)
+        check_positive_integer("hidden_units", hidden_units)
+        check_dropout_rate("dropout", dropout)
         self.supports_masking = True
         self.num_classes = num_classes
         self.hidden_units = hidden_units
         self.dropout = dropout
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
         policy = self.dtype_policy
         self.state_dropout = keras.layers.Dropout(dropout, dtype=policy, name="state_dropout")
-        self.hidden = keras.layers.Dense(hidden_units, "tanh", dtype=policy, name="hidden")
+        self.hidden = self._dense(hidden_units, "tanh", "hidden")
         self.hidden_dropout = keras.layers.Dropout(dropout, dtype=policy, name="hidden_dropout")
-        self.classes = keras.layers.Dense(num_classes, dtype=policy, name="classes")
+        self.classes = self._dense(num_classes, None, "classes")
 
     def build(self, hidden_states_shape):
         self.hidden.build(hidden_states_shape)
@@ -50,6 +69,16 @@ class StepHead(keras.layers.Layer):
         hidden = self.hidden_dropout(self.hidden(hidden_states), training=training)
         return self.classes(hidden)
 
+    def _dense(self, units, activation, name):
+        return keras.layers.Dense(
+            units,
+            activation,
+            # With a seed, one initializer would start both kernels from the same numbers.
+            kernel_initializer=copy_initializer(self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
     def compute_output_shape(self, hidden_states_shape):
         return (*hidden_states_shape[:-1], self.num_classes)
 
@@ -59,4 +88,5 @@ class StepHead(keras.layers.Layer):
             "num_classes": self.num_classes,
             "hidden_units": self.hidden_units,
             "dropout": self.dropout,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
         }

@@ -4,7 +4,9 @@ import keras
 from keras import ops
 
 from glimpse.layers.initial_state import InitialState
+from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate, check_positive_integer
 from glimpse.layers.step_head import StepHead
+from glimpse.layers.temporal_attention import check_mask, clear_padding
 from glimpse.models.step_classifier import StepClassifier
 
 _SMALL = {"units": 128, "depth": 1, "hidden_units": 128, "dropout": 0.1}
@@ -53,6 +55,9 @@ class PooledLSTMClassifier(StepClassifier):
 
     Raises:
         ValueError: If an argument is out of its range.
+
+    Differs from the paper: each layer's two states start from perceptrons of their own, where
+    Eq. 6 does not speak of layers.
     """
 
     def __init__(
@@ -77,8 +82,9 @@ class PooledLSTMClassifier(StepClassifier):
             raise ValueError(
                 f"`initial_state` must be 'features' or 'zeros', got {initial_state!r}."
             )
-        if not isinstance(depth, int) or depth < 1:
-            raise ValueError(f"`depth` must be a positive integer, got {depth!r}.")
+        check_positive_integer("units", units)
+        check_positive_integer("depth", depth)
+        check_dropout_rate("dropout", dropout)
         self.pooling = pooling
         self.units = units
         self.depth = depth
@@ -127,6 +133,9 @@ class PooledLSTMClassifier(StepClassifier):
             states = self.first_states(regions, mask=mask)
         pool = ops.mean if self.pooling == "average" else ops.max
         hidden_states = pool(regions, axis=2)  # (batch, frames, features)
+        if mask is not None:  # NaN in padding would reach the gradients.
+            mask = check_mask("mask", mask, "the features'", features.shape[:2])
+            hidden_states = clear_padding(hidden_states, mask)
         for number, (drop, lstm) in enumerate(zip(self.input_dropouts, self.lstms, strict=True)):
             start = states[2 * number : 2 * number + 2]
             hidden_states = lstm(

@@ -5,9 +5,21 @@ from keras import ops
 
 from glimpse.layers import SoftAttentionLSTM
 from glimpse.layers.attention_override import check_override_shape
+from glimpse.layers.square_orthogonal import SquareOrthogonal
 from glimpse.layers.step_head import StepHead
 from glimpse.models.step_classifier import StepClassifier
 
+# The released code's model, on 1,024 features a region: one layer, and its draws of the weights.
+_REFERENCE = {
+    "units": 512,
+    "depth": 1,
+    "attention": "content",
+    "attention_units": 1024,
+    "initial_state_units": 0,
+    "recurrence_dropout": 0.0,
+    "unit_forget_bias": False,
+    "initialization": "reference",
+}
 # Sizes of section 4.2; `small` is ours, in the released code's form, for the `small` backbone.
 VARIANTS = {
     "soft_attention_small": {
@@ -20,6 +32,13 @@ VARIANTS = {
     },
     "soft_attention_base": {"units": 512, "depth": 3},
     "soft_attention_large": {"units": 1024, "depth": 3},
+    "soft_attention_reference": _REFERENCE,
+    "soft_attention_reference_large": {
+        **_REFERENCE,
+        "units": 1024,
+        "attention_depth": 3,
+        "scored_steps": 16,
+    },
 }
 
 
@@ -43,6 +62,12 @@ class SoftAttentionClassifier(StepClassifier):
         dropout: Rate in [0, 1), at all non-recurrent connections.
         initial_state: `"features"` (Eq. 6) or `"zeros"` (causal).
         initial_state_units: Size of Eq. 6's hidden layer; default `units`; 0 leaves it out.
+        attention_depth: Linear layers that the content form reads the features through.
+        recurrence_dropout: Rate at the LSTM layers' inputs, where it differs from `dropout`; the
+            released code's 0 leaves dropout to the hidden states and the tanh layer's output.
+        unit_forget_bias: Whether the forget gates' biases start at 1; the released code's at 0.
+        initialization: How kernels are drawn: `"keras"` (Glorot's uniform, recurrent kernels
+            orthogonal) or `"reference"` (the released code's; see `SquareOrthogonal`).
         label_names: Name of each class.
         multi_label: Whether a clip may have several labels.
         sampling: How the training clips were sampled; see `StepClassifier`.
@@ -56,6 +81,12 @@ class SoftAttentionClassifier(StepClassifier):
     Returns:
         A dict of `probabilities (batch, classes)`, `logits`, `step_logits (batch, frames,
         classes)`, `step_probabilities` and `attention_weights (batch, frames, height, width)`.
+
+    Raises:
+        ValueError: If an argument is out of its range or a shape does not fit.
+
+    Differs from the paper: as `SoftAttentionLSTM` says, and in the variants `..._reference`, which
+    are the released code's model (kracwarlock/action-recognition-visual-attention).
     """
 
     def __init__(
@@ -69,6 +100,10 @@ class SoftAttentionClassifier(StepClassifier):
         dropout=0.5,
         initial_state="features",
         initial_state_units=None,
+        attention_depth=1,
+        recurrence_dropout=None,
+        unit_forget_bias=True,
+        initialization="keras",
         label_names=None,
         multi_label=False,
         sampling=None,
@@ -83,14 +118,22 @@ class SoftAttentionClassifier(StepClassifier):
         self.dropout = dropout
         self.initial_state = initial_state
         self.initial_state_units = initial_state_units
+        self.attention_depth = attention_depth
+        self.recurrence_dropout = recurrence_dropout
+        self.unit_forget_bias = unit_forget_bias
+        self.initialization = initialization
+        initializers = _initializers(initialization)
         self.recurrence = SoftAttentionLSTM(
             units,
             depth=depth,
             attention=attention,
             attention_units=attention_units,
-            dropout=dropout,
+            dropout=dropout if recurrence_dropout is None else recurrence_dropout,
             initial_state=initial_state,
             initial_state_units=initial_state_units,
+            attention_depth=attention_depth,
+            unit_forget_bias=unit_forget_bias,
+            **initializers,
             dtype=self.dtype_policy,
             name="recurrence",
         )
@@ -98,6 +141,7 @@ class SoftAttentionClassifier(StepClassifier):
             self.num_classes,
             units if hidden_units is None else hidden_units,
             dropout,
+            kernel_initializer=initializers["kernel_initializer"],
             dtype=self.dtype_policy,
             name="head",
         )
@@ -136,4 +180,23 @@ class SoftAttentionClassifier(StepClassifier):
             "dropout": self.dropout,
             "initial_state": self.initial_state,
             "initial_state_units": self.initial_state_units,
+            "attention_depth": self.attention_depth,
+            "recurrence_dropout": self.recurrence_dropout,
+            "unit_forget_bias": self.unit_forget_bias,
+            "initialization": self.initialization,
         }
+
+
+def _initializers(initialization):
+    """The initializers of the recurrence; those of the kernel serve the head too."""
+    if initialization == "keras":
+        return {"kernel_initializer": "glorot_uniform", "recurrent_initializer": "orthogonal"}
+    if initialization == "reference":
+        return {
+            "kernel_initializer": SquareOrthogonal(),
+            "recurrent_initializer": SquareOrthogonal(),
+            "value_initializer": keras.initializers.RandomNormal(stddev=0.01),
+        }
+    raise ValueError(
+        f"`initialization` must be 'keras' or 'reference'; received {initialization!r}."
+    )

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate
+from glimpse.layers.temporal_attention import check_mask, clear_padding
 from glimpse.models.step_classifier import StepClassifier
 
 VARIANTS = {"softmax_regression": {}}
@@ -32,6 +34,9 @@ class SoftmaxRegressionClassifier(StepClassifier):
     Returns:
         A dict of `probabilities (batch, classes)`, `logits`, `step_logits (batch, frames,
         classes)` and `step_probabilities`.
+
+    Raises:
+        ValueError: If an argument is out of its range.
     """
 
     def __init__(
@@ -44,6 +49,7 @@ class SoftmaxRegressionClassifier(StepClassifier):
         **kwargs,
     ):
         super().__init__(num_classes, label_names, multi_label, sampling, **kwargs)
+        check_dropout_rate("dropout", dropout)
         self.dropout = dropout
         self.cube_dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="dropout")
         self.classes = keras.layers.Dense(self.num_classes, dtype=self.dtype_policy, name="classes")
@@ -62,6 +68,9 @@ class SoftmaxRegressionClassifier(StepClassifier):
             raise ValueError("`attention_override` must be None: softmax regression has no gaze.")
         batch, frames, height, width, channels = ops.shape(features)
         cube = ops.reshape(features, (batch, frames, height * width * channels))
+        if mask is not None:  # NaN in padding would reach the gradients.
+            mask = check_mask("mask", mask, "the features'", features.shape[:2])
+            cube = clear_padding(cube, mask)
         step_logits = self.classes(self.cube_dropout(cube, training=training))
         return self.answer(step_logits, mask)
 

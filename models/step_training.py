@@ -7,6 +7,10 @@ import keras
 from keras import ops
 
 from glimpse.layers import attention_penalty
+from glimpse.models.clip_accuracy import ClipAccuracy
+from glimpse.models.clip_labels import check_labels, one_hot_labels
+
+_REDUCTIONS = {"attention_penalty_reduction": ("sum", "mean"), "batch_reduction": ("mean", "sum")}
 
 
 class StepTraining(keras.Model):
@@ -19,11 +23,15 @@ class StepTraining(keras.Model):
             + gamma * sum_j theta[j]^2
 
     with lambda = `attention_penalty`, gamma = `weight_decay`, l the attention weights and theta
-    all trainable weights. With `multi_label` the first line is the binary cross-entropy summed
-    over the classes, and labels are vectors of 0 and 1, `(batch, classes)`.
+    all trainable weights. y is one-hot from labels `(batch,)`, or the labels themselves where they
+    are `(batch, classes)`: of a clip with several labels, as in Hollywood2, every one counts.
+    With `multi_label` the first line is the binary cross-entropy summed over the classes.
 
     A subclass has the attributes `num_classes` and `multi_label`, and its call returns the dict
     of `StepClassifier.answer`.
+
+    Differs from the paper: with `multi_label`, which is the released code's loss on Hollywood2;
+    `attention_penalty_reduction="mean"` and `batch_reduction="sum"` are the released code's too.
     """
 
     def __init__(self, **kwargs):
@@ -31,6 +39,8 @@ class StepTraining(keras.Model):
         self.supports_masking = True
         self.attention_penalty = 0.0
         self.weight_decay = 0.0
+        self.attention_penalty_reduction = "sum"
+        self.batch_reduction = "mean"
 
     def compute_mask(self, *args, **kwargs):
         """The outputs have no mask: what a step's mask means is said by `step_mask`."""
@@ -43,6 +53,8 @@ class StepTraining(keras.Model):
         metrics=None,
         attention_penalty=0.0,
         weight_decay=0.0,
+        attention_penalty_reduction="sum",
+        batch_reduction="mean",
         **kwargs,
     ):
         """Configures training, by default with the loss of Eq. 7 and the accuracy of the clips.
@@ -51,34 +63,39 @@ class StepTraining(keras.Model):
             optimizer: As in `keras.Model.compile`.
             loss: A Keras loss on `probabilities` to use in place of Eq. 7.
             metrics: Metrics on `probabilities`; default: accuracy (AUC with `multi_label`).
-            attention_penalty: lambda of Eq. 7, at least 0.
+            attention_penalty: lambda of Eq. 7, at least 0; above 0 only for models that attend.
             weight_decay: gamma of Eq. 7, at least 0. For decoupled decay leave it at 0 and pass
                 `keras.optimizers.AdamW(weight_decay=...)`.
+            attention_penalty_reduction: `"sum"` over the regions, or `"mean"` (released code).
+            batch_reduction: `"mean"` over the clips of a batch, or `"sum"` (released code), which
+                leaves the weight decay as it is.
             **kwargs: Passed on to `keras.Model.compile`.
         """
-        for name, value in (
-            ("attention_penalty", attention_penalty),
-            ("weight_decay", weight_decay),
-        ):
+        own = {"attention_penalty": attention_penalty, "weight_decay": weight_decay}
+        for name, value in own.items():
             if not value >= 0:
                 raise ValueError(f"`{name}` must be at least 0, got {value!r}.")
             if value and loss is not None:
                 raise ValueError(
                     f"`{name}` belongs to the loss of Eq. 7, got {value!r} beside another `loss`."
                 )
+            setattr(self, name, float(value))
+        given = (attention_penalty_reduction, batch_reduction)
+        for (name, allowed), value in zip(_REDUCTIONS.items(), given, strict=True):
+            if value not in allowed:
+                raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
+            setattr(self, name, value)
         if metrics is None:
-            metrics = [keras.metrics.AUC(name="auc", multi_label=True)]
-            if not self.multi_label:
-                metrics = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
-        self.attention_penalty = float(attention_penalty)
-        self.weight_decay = float(weight_decay)
+            metrics = [ClipAccuracy()]
+            if self.multi_label:
+                metrics = [keras.metrics.AUC(name="auc", multi_label=True)]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def get_compile_config(self):
         config = super().get_compile_config()
         if config:
-            config["attention_penalty"] = self.attention_penalty
-            config["weight_decay"] = self.weight_decay
+            for name in ("attention_penalty", "weight_decay", *_REDUCTIONS):
+                config[name] = getattr(self, name)
         return config
 
     def compile_from_config(self, config):
@@ -87,22 +104,34 @@ class StepTraining(keras.Model):
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
 
+    def fit(self, x=None, y=None, *args, **kwargs):
+        """As `keras.Model.fit`; labels given as arrays are checked before it starts."""
+        self._check_labels(y)
+        validation = kwargs.get("validation_data")
+        if isinstance(validation, (list, tuple)) and len(validation) > 1:
+            self._check_labels(validation[1])
+        return super().fit(x, y, *args, **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, **kwargs):
+        """As `keras.Model.evaluate`; labels given as arrays are checked before it starts."""
+        self._check_labels(y)
+        return super().evaluate(x, y, *args, **kwargs)
+
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         if getattr(self, "_compile_loss", None) is not None:
             return super().compute_loss(x, y, y_pred["probabilities"], sample_weight, training)
-        step_logits = y_pred["step_logits"]
-        step_loss = self._cross_entropy(y, step_logits)  # (batch, steps)
+        self._check_labels(y)
+        step_loss = self._cross_entropy(y, y_pred["step_logits"])  # (batch, steps)
         if "step_mask" in y_pred:
-            step_loss = step_loss * ops.cast(y_pred["step_mask"], step_loss.dtype)
+            step_loss = ops.where(ops.cast(y_pred["step_mask"], "bool"), step_loss, 0.0)
         clip_loss = ops.sum(step_loss, axis=1)  # (batch,)
         if sample_weight is not None:
             # (batch, 1) would broadcast against (batch,).
             weights = ops.reshape(ops.cast(sample_weight, clip_loss.dtype), (-1,))
             clip_loss = clip_loss * weights
-        loss = ops.mean(clip_loss)
-        if self.attention_penalty and "attention_weights" in y_pred:
-            maps = ops.cast(y_pred["attention_weights"], loss.dtype)
-            loss = loss + attention_penalty(maps, self.attention_penalty)
+        loss = ops.mean(clip_loss) + self._gaze_loss(y_pred, clip_loss.dtype)
+        if self.batch_reduction == "sum":
+            loss = loss * ops.cast(ops.shape(clip_loss)[0], loss.dtype)
         if self.weight_decay:
             squares = [ops.sum(ops.square(weight)) for weight in self.trainable_variables]
             loss = loss + self.weight_decay * ops.cast(sum(squares), loss.dtype)
@@ -113,6 +142,18 @@ class StepTraining(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         return super().compute_metrics(x, y, y_pred["probabilities"], sample_weight)
 
+    def _gaze_loss(self, y_pred, dtype):
+        """The second line of Eq. 7."""
+        if not self.attention_penalty:
+            return 0.0
+        if "attention_weights" not in y_pred:
+            raise ValueError(
+                f"`attention_penalty` is {self.attention_penalty}, but {type(self).__name__} "
+                "does not attend: compile it with 0."
+            )
+        maps = ops.cast(y_pred["attention_weights"], dtype)
+        return attention_penalty(maps, self.attention_penalty, self.attention_penalty_reduction)
+
     def _cross_entropy(self, y, step_logits):
         """The cross-entropy of each step, `(batch, steps)`."""
         if self.multi_label:
@@ -120,6 +161,9 @@ class StepTraining(keras.Model):
             # Stable form of -(y log p + (1 - y) log(1 - p)) for p = sigmoid(logits).
             each = ops.softplus(step_logits) - labels * step_logits
             return ops.sum(each, axis=2)
-        labels = ops.one_hot(ops.cast(ops.reshape(y, (-1,)), "int32"), self.num_classes)
-        labels = ops.cast(labels, step_logits.dtype)[:, None, :]
+        labels = ops.cast(one_hot_labels(y, self.num_classes), step_logits.dtype)[:, None, :]
         return -ops.sum(labels * ops.log_softmax(step_logits), axis=2)
+
+    def _check_labels(self, y):
+        if hasattr(y, "shape") and getattr(self, "_compile_loss", None) is None:
+            check_labels(y, self.num_classes, self.multi_label)
