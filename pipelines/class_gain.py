@@ -6,7 +6,7 @@ Torabi and Sigal, "Action Classification and Highlighting in Videos", 2017, Fig.
 import csv
 import dataclasses
 
-from glimpse.pipelines.class_table import METRICS, class_counts, class_values
+from glimpse.pipelines.class_scores import METRICS, class_counts, class_values
 from glimpse.pipelines.late_fusion import check_alike
 from glimpse.pipelines.partial_file import partial_file
 from glimpse.pipelines.pixel_canvas import GREY, INK, MARGIN, RIGHT, WRONG, PixelCanvas

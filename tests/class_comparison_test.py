@@ -14,7 +14,7 @@ from glimpse.pipelines.class_gain import (
     pick_gains,
     write_class_gains,
 )
-from glimpse.pipelines.class_table import (
+from glimpse.pipelines.class_scores import (
     best_names,
     class_table,
     class_table_canvas,

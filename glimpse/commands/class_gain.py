@@ -18,7 +18,7 @@ from glimpse.pipelines.class_gain import (
     pick_gains,
     write_class_gains,
 )
-from glimpse.pipelines.class_table import METRICS
+from glimpse.pipelines.class_scores import METRICS
 from glimpse.result_arguments import read_named_results
 
 _BASELINE = flags.DEFINE_string(

@@ -12,7 +12,7 @@ import pathlib
 from absl import flags
 from tabulate import tabulate
 
-from glimpse.pipelines.class_table import (
+from glimpse.pipelines.class_scores import (
     METRICS,
     class_table,
     without_positives,
