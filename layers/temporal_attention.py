@@ -116,12 +116,16 @@ class TemporalAttention(keras.layers.Layer):
         query = ops.matmul(query, self._cast(self.query_kernel))
         hidden = tanh(projected + ops.expand_dims(query, 1))  # (batch, frames, units)
         scores = ops.squeeze(project_regions(hidden, self._cast(self.score_kernel)), axis=-1)
-        if mask is None:
-            return ops.softmax(scores)
-        # Finite, so that a row of nothing but padding has a softmax.
-        lowest = -3e4 if self.compute_dtype == "float16" else -1e9
-        weights = ops.softmax(ops.where(mask, scores, ops.full_like(scores, lowest)))
-        return ops.where(mask, weights, ops.zeros_like(weights))
+        if mask is not None:
+            lowest = -3e4 if self.compute_dtype == "float16" else -1e9
+            scores = ops.where(mask, scores, ops.full_like(scores, lowest))
+        # Not `ops.softmax`, which warns of clips of one frame.
+        peak = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
+        shares = ops.exp(scores - peak)
+        if mask is not None:
+            shares = ops.where(mask, shares, ops.zeros_like(shares))
+        # The sum is at least 1, the share of the peak, unless there is no real frame.
+        return shares / ops.maximum(ops.sum(shares, axis=-1, keepdims=True), 1)
 
     def _cast(self, variable):
         # `stateless_call` and callers of `weigh` run outside of Keras's autocast scope.
