@@ -9,7 +9,9 @@ import zipfile
 import keras
 
 from glimpse.models import (
+    conv_attention_classifier,
     ensemble_classifier,
+    hierarchical_conv_attention_classifier,
     lstm_classifier,
     pooled_lstm_classifier,
     soft_attention_classifier,
@@ -19,7 +21,11 @@ from glimpse.models import (
 from glimpse.models.weights_card import read_cards
 
 _CLASSES = {
+    conv_attention_classifier.ConvAttentionClassifier: conv_attention_classifier.VARIANTS,
     ensemble_classifier.EnsembleClassifier: ensemble_classifier.VARIANTS,
+    hierarchical_conv_attention_classifier.HierarchicalConvAttentionClassifier: (
+        hierarchical_conv_attention_classifier.VARIANTS
+    ),
     lstm_classifier.LSTMClassifier: lstm_classifier.VARIANTS,
     pooled_lstm_classifier.PooledLSTMClassifier: pooled_lstm_classifier.VARIANTS,
     soft_attention_classifier.SoftAttentionClassifier: soft_attention_classifier.VARIANTS,
