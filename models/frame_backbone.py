@@ -63,7 +63,7 @@ class FrameBackbone(keras.Model):
         """Returns the features of preprocessed frames, layer after layer."""
         raise NotImplementedError
 
-    def resized(self, frames, size, antialias=True):
+    def resized(self, frames, size, antialias=True, interpolation="bilinear"):
         """Returns float32 frames warped to `size`, (height, width), without regard to aspect."""
         self._check_shape(frames.shape)
         pixels = ops.cast(frames, "float32")
@@ -75,7 +75,7 @@ class FrameBackbone(keras.Model):
         pixels = ops.image.resize(
             pixels,
             size,
-            interpolation="bilinear",
+            interpolation=interpolation,
             antialias=antialias,
             data_format="channels_last",
         )
