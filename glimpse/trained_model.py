@@ -6,7 +6,7 @@ import pathlib
 import keras
 
 from glimpse.models import VideoClassifier, create_backbone, list_backbones, load_model
-from glimpse.models.step_classifier import StepClassifier
+from glimpse.models.step_training import StepTraining
 from glimpse.pipelines.feature_store import backbone_fingerprint
 
 MODEL_HELP = (
@@ -21,6 +21,7 @@ ATTENDED_BACKBONE_HELP = (
     "Backbone of the frames that a temporal attention model attends to: a name or a .keras file. "
     "Default: the one that the run's attended features were extracted with, else --backbone."
 )
+_RECORDED = ("features", "attended_features")
 
 
 def load_trained_model(model, backbone=None):
@@ -30,44 +31,64 @@ def load_trained_model(model, backbone=None):
         ValueError: If a name is unknown or the backbone cannot be told.
         FileNotFoundError: If a file is missing.
     """
-    path, results = _recorded(model)
-    loaded = load_model(str(path) if path.exists() else model)
-    if not isinstance(loaded, VideoClassifier | StepClassifier):
-        raise ValueError(
-            f"--model={model}: holds a {type(loaded).__name__}, not a classifier of glimpse."
-        )
+    loaded = load_classifier(model)
     if isinstance(loaded, VideoClassifier):
         if backbone:
             raise ValueError(f"--backbone={backbone}: {model} has its own backbone; leave it out.")
         return loaded, None
-    return loaded, _chosen_backbone("backbone", backbone, results.get("features"), model)
+    recorded = read_run(model).get("features")
+    return loaded, _chosen_backbone("backbone", backbone, recorded, model)
+
+
+def load_classifier(model):
+    """Returns the model that `--model` names, without the backbone that it may need.
+
+    Raises:
+        ValueError: If a name is unknown or the file holds something else.
+        FileNotFoundError: If a file is missing.
+    """
+    path = _model_path(model)
+    loaded = load_model(str(path) if path.exists() else model)
+    if not isinstance(loaded, StepTraining):
+        raise ValueError(
+            f"--model={model}: holds a {type(loaded).__name__}, not a classifier of glimpse."
+        )
+    return loaded
 
 
 def load_attended_backbone(model, backbone=None):
     """Returns the backbone of the attended frames of the model that `--model` names.
 
-    None where neither the user nor the run names one: then it is the model's other backbone.
+    None where it is the model's other backbone, or neither the user nor the run names one.
 
     Raises:
         ValueError: If it is not the one that the run's attended features were extracted with.
     """
-    _, results = _recorded(model)
-    recorded = results.get("attended_features")
+    run = read_run(model)
+    recorded = run.get("attended_features")
+    same = [(run.get(name) or {}).get("backbone_fingerprint") for name in _RECORDED]
+    if not backbone and same[0] == same[1]:
+        return None
     return _chosen_backbone("attended_backbone", backbone, recorded, model)
 
 
-def _recorded(model):
-    """The model's file and what is recorded of the run beside it, if anything."""
+def _model_path(model):
     path = pathlib.Path(model)
     if path.is_dir():
         path = path / "best.keras"
         if not path.is_file():
             raise ValueError(f"--model={model}: no best.keras in this folder; train first.")
+    return path
+
+
+def read_run(model):
+    """Returns what the run wrote beside the model that `--model` names, or {} without a run."""
+    path = _model_path(model)
     recorded = path.with_name("config.json")
     if not (path.is_file() and recorded.is_file()):
-        return path, {}
+        return {}
     try:
-        return path, json.loads(recorded.read_text(encoding="utf-8"))
+        return json.loads(recorded.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{recorded} is damaged ({error}).") from error
 

@@ -5,7 +5,7 @@ import pathlib
 
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.video_answer import VideoAnswerer
-from glimpse.trained_model import load_trained_model
+from glimpse.trained_model import load_attended_backbone, load_trained_model
 
 DATA_HELP = "Folder of the data set that the files belong to."
 
@@ -22,7 +22,10 @@ def load_answerers(models, backbone=None):
     if len(set(names)) < len(names):
         raise ValueError("--model: the same model is given twice.")
     return {
-        name: VideoAnswerer(*load_trained_model(model, backbone))
+        name: VideoAnswerer(
+            *load_trained_model(model, backbone),
+            attended_backbone=load_attended_backbone(model),
+        )
         for name, model in zip(names, models, strict=True)
     }
 

@@ -12,7 +12,7 @@ from glimpse.pipelines.training_windows import TrainingWindows
 from glimpse.pipelines.window_sampling import WindowSampling
 
 # What a model may read of a window's steps, and whether it reads maps or vectors of them.
-_READS_VECTORS = {"features": False, "frames": False, "inputs": True}
+READS_VECTORS = {"features": False, "frames": False, "inputs": True}
 
 
 class FeatureWindows:
@@ -112,7 +112,7 @@ class FeatureWindows:
         self._spans = np.concatenate([np.stack(each, axis=1) for each in spans])  # (windows, 2)
 
     def _make_sources(self, memory_bytes):
-        known = (*_READS_VECTORS, *self.attended_indices)
+        known = (*READS_VECTORS, *self.attended_indices)
         if not self.input_names or not set(self.input_names) <= set(known):
             raise ValueError(
                 f"input_names must be of {', '.join(known)}, got {self.input_names}: give the "
@@ -127,7 +127,7 @@ class FeatureWindows:
                 clips = self._attended_clips(index)
                 self._in_time[name] = self._relate(index, clips)
             shape = tuple(index.feature_shape)
-            reads_vectors = _READS_VECTORS.get(name, True)
+            reads_vectors = READS_VECTORS.get(name, True)
             if not reads_vectors and len(shape) != 3:
                 raise ValueError(
                     f"The model reads {name} (height, width, features), but the features in "

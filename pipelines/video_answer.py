@@ -11,10 +11,12 @@ from glimpse.models import VideoClassifier
 from glimpse.pipelines.attention_measurement import actor_boxes
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.block_combination import combine_blocks
-from glimpse.pipelines.feature_windows import WindowSampling
+from glimpse.pipelines.feature_windows import READS_VECTORS
 from glimpse.pipelines.gaze import Gaze
-from glimpse.pipelines.sampling import frame_stride
-from glimpse.pipelines.video_reader import VideoError, VideoReader
+from glimpse.pipelines.highlighting import mean_step_weights
+from glimpse.pipelines.highlights import Highlights
+from glimpse.pipelines.video_windows import VideoWindows, read_frames
+from glimpse.pipelines.window_sampling import WindowSampling
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,12 +73,22 @@ class VideoAnswerer:
         sampling: A `WindowSampling`; default: as the model was trained.
         rule: `"mean"` or `"majority"` over the windows of a video.
         batch_size: Frames, and windows, in a batch.
+        attended_backbone: The backbone of the frames that a model with temporal attention attends
+            to, or a dict of them by input name; default: `backbone`.
 
     Raises:
         ValueError: If a backbone is missing or superfluous, or the sampling is unknown.
     """
 
-    def __init__(self, model, backbone=None, sampling=None, rule="mean", batch_size=16):
+    def __init__(
+        self,
+        model,
+        backbone=None,
+        sampling=None,
+        rule="mean",
+        batch_size=16,
+        attended_backbone=None,
+    ):
         if isinstance(model, VideoClassifier):
             if backbone is not None:
                 raise ValueError("`backbone` must be None: the model has its own inside.")
@@ -96,6 +108,32 @@ class VideoAnswerer:
         self.sampling = sampling
         self.rule = rule
         self.batch_size = batch_size
+        self._functions = self._name_functions(attended_backbone)
+
+    def _name_functions(self, attended):
+        """{input name: BackboneFunction}."""
+        names = getattr(self.classifier, "input_names", ("features",))
+        reads_attended = [name for name in names if name not in READS_VECTORS]
+        if attended is not None and not reads_attended:
+            raise ValueError(
+                f"`attended_backbone` must be None: {self.classifier.name} attends to no frames "
+                "besides what it reads."
+            )
+        if isinstance(attended, dict):
+            missing = [name for name in reads_attended if name not in attended]
+            if missing:
+                raise ValueError(f"`attended_backbone` lacks {', '.join(missing)}.")
+        else:
+            attended = dict.fromkeys(reads_attended, attended)
+        made = {None: self.backbone, id(self.backbone.backbone): self.backbone}
+        functions = {}
+        for name in names:
+            other = attended.get(name)
+            key = None if other is None else id(other)
+            if key not in made:
+                made[key] = BackboneFunction(other, batch_size=self.batch_size)
+            functions[name] = made[key]
+        return functions
 
     @property
     def label_names(self):
@@ -103,36 +141,34 @@ class VideoAnswerer:
         return tuple(names or map(str, range(self.classifier.num_classes)))
 
     def answer(self, path):
-        """Returns the `VideoAnswer` for a file; memory does not grow with the video's length.
+        """Returns the `VideoAnswer` for a file.
 
         Raises:
             VideoError: If the file cannot be decoded, or has too low a frame rate for the model.
         """
-        with VideoReader(path) as reader:
-            rate = reader.frames_per_second
-            span = self.sampling.num_frames * self._stride(path, rate)
-            step = self.sampling.block_stride
-            held = None
-            # Numbers: the first frame held, all frames so far, where the next window starts.
-            first = count = start = 0
-            probabilities = []
-            for features in self._features(reader):
-                held = features if held is None else np.concatenate([held, features])
-                count += len(features)
-                whole = max(0, (count - span - start) // step + 1)
-                if whole:
-                    starts = start - first + np.arange(whole)[:, None] * step
-                    offsets = np.arange(self.sampling.num_frames) * self._stride(path, rate)
-                    probabilities += self._window_probabilities(held[starts + offsets])
-                    start += whole * step
-                    held, first = held[start - first :], min(start, count)
-            for warning in reader.warnings:
-                logging.warning("%s", warning)
-        if not probabilities:
-            # Shorter than a window: one window, its last frame repeated.
-            probabilities = self._window_probabilities(held[self.sampling.windows(count, rate)])
-        combined = combine_blocks(probabilities, self.rule)
-        return VideoAnswer(str(path), self.label_names, combined, count, rate, len(probabilities))
+        windows = VideoWindows(path, self.sampling, self._functions)
+        probabilities, found = [], iter(windows)
+        while batch := list(itertools.islice(found, self.batch_size)):
+            outputs = self._outputs([window.inputs for window in batch])
+            probabilities += list(np.asarray(outputs["probabilities"], "float64"))
+        for warning in windows.warnings:
+            logging.warning("%s", warning)
+        least = self.sampling.min_video_frames or 0
+        if windows.num_frames < least:
+            logging.warning(
+                "%s: has %d frames; the model was trained and measured on videos of at least %d.",
+                path,
+                windows.num_frames,
+                least,
+            )
+        return VideoAnswer(
+            str(path),
+            self.label_names,
+            combine_blocks(probabilities, self.rule),
+            windows.num_frames,
+            windows.frames_per_second,
+            len(probabilities),
+        )
 
     def gaze(self, path, truth=None, true_label=None, start=0.0, model_name=None):
         """Returns what the model saw in one window of a video.
@@ -149,6 +185,46 @@ class VideoAnswerer:
         """
         return self.look(self.window(path, start), truth, true_label, model_name)
 
+    def highlights(self, path, truth=None, true_label=None, start=0.0, model_name=None):
+        """Returns the `Highlights` of one window of a video: which frames the model weighed most.
+
+        Args:
+            path: The video file.
+            truth: The clip's truth, for the action's interval.
+            true_label: Name of the clip's class.
+            start: Where the window begins, in seconds.
+            model_name: Name to show; default: the model's.
+
+        Raises:
+            ValueError: If the model has no temporal attention or the video ends before the window
+                does.
+        """
+        windows = VideoWindows(path, self.sampling, self._functions, start)
+        window = next(iter(windows))
+        outputs = self._outputs([window.inputs])
+        attended = [name for name in window.frames if name not in READS_VECTORS]
+        if "attention_weights" not in outputs or len(attended) != 1:
+            raise ValueError(
+                f"{self.classifier.name} has no frames to highlight: it has no temporal attention "
+                "of its own. Use a temporal_attention model."
+            )
+        numbers = window.frames[attended[0]]
+        step_weights = np.asarray(outputs["attention_weights"][0], "float64")
+        first, end = (truth or {}).get("action_interval") or (0, 0)
+        return Highlights(
+            frames=read_frames(path, numbers),
+            frame_indices=numbers,
+            frames_per_second=windows.frames_per_second,
+            weights=mean_step_weights(step_weights),
+            step_weights=step_weights,
+            probabilities=np.asarray(outputs["probabilities"][0]),
+            label_names=self.label_names,
+            true_label=true_label,
+            interval=(first, end) if end > first else None,
+            model_name=model_name or self.classifier.name,
+            video_name=_name(path),
+        )
+
     def window(self, path, start=0.0, sampling=None):
         """Reads one `ClipWindow` of a video.
 
@@ -158,29 +234,19 @@ class VideoAnswerer:
             sampling: A `WindowSampling` in place of the model's own.
 
         Raises:
-            ValueError: If the video ends before a window does that begins later than the video.
+            ValueError: If the model reads no feature maps, or the video ends before a window does
+                that begins later than the video.
         """
-        sampling = sampling or self.sampling
-        with VideoReader(path) as reader:
-            rate = reader.frames_per_second
-            stride = self._stride(path, rate, sampling)
-            first = round(start * rate)
-            end = first + stride * sampling.num_frames
-            kept, count = [], 0
-            for count, frame in enumerate(reader, start=1):
-                if count > first and (count - 1 - first) % stride == 0:
-                    kept.append(frame)
-                if count == end:
-                    break
-        if count < end and first:
+        if tuple(self._functions) != ("features",):
             raise ValueError(
-                f"--start={start:g}: a window takes {(end - first) / rate:.2f} s and {path} ends "
-                f"after {count / rate:.2f} s; start earlier."
+                f"{self.classifier.name} has no gaze to show: it reads "
+                f"{', '.join(self._functions)}, not feature maps. Explain a soft_attention model."
             )
-        numbers = first + sampling.windows(count - first, rate)[0]
-        frames = np.stack(kept)[(numbers - first) // stride]
-        features = np.concatenate(list(self._features(frames)))
-        return ClipWindow(str(path), frames, numbers, rate, features)
+        windows = VideoWindows(path, sampling or self.sampling, self._functions, start)
+        window = next(iter(windows))
+        numbers, rate = window.frames["features"], windows.frames_per_second
+        frames = read_frames(path, numbers)
+        return ClipWindow(str(path), frames, numbers, rate, window.inputs["features"])
 
     def look(self, window, truth=None, true_label=None, model_name=None, attention_override=None):
         """Returns what the model saw in a window.
@@ -197,7 +263,7 @@ class VideoAnswerer:
             ValueError: If the model has no gaze.
         """
         if attention_override is None:
-            outputs = self._outputs(window.features[None])
+            outputs = self._outputs([{"features": window.features}])
         else:
             outputs = self.classifier(
                 window.features[None],
@@ -224,30 +290,14 @@ class VideoAnswerer:
             boxes=boxes,
             distractor_boxes=others if others is not None and others.shape[1] else None,
             model_name=model_name or self.classifier.name,
-            video_name=window.path.replace("\\", "/").rsplit("/", 1)[-1],
+            video_name=_name(window.path),
         )
 
-    def _stride(self, path, rate, sampling=None):
-        wanted = (sampling or self.sampling).frames_per_second
-        try:
-            return 1 if wanted is None else frame_stride(rate, wanted)
-        except ValueError as error:
-            raise VideoError(f"{path}: {error}") from error
+    def _outputs(self, windows):
+        """The model's outputs for windows, dicts of inputs by name."""
+        x = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
+        return self.classifier.predict_on_batch(x if len(x) > 1 else next(iter(x.values())))
 
-    def _features(self, frames):
-        """Yields the features of all frames, a batch at a time."""
-        frames = iter(frames)
-        while batch := list(itertools.islice(frames, self.backbone.batch_size)):
-            yield self.backbone(np.stack(batch)).numpy()
 
-    def _window_probabilities(self, windows):
-        return [
-            row
-            for i in range(0, len(windows), self.batch_size)
-            for row in np.asarray(
-                self._outputs(windows[i : i + self.batch_size])["probabilities"], "float64"
-            )
-        ]
-
-    def _outputs(self, features):
-        return self.classifier.predict_on_batch(features)
+def _name(path):
+    return str(path).replace("\\", "/").rsplit("/", 1)[-1]

@@ -1,7 +1,9 @@
 """Measure a trained model on a split: accuracy of windows and of videos, and where it looked.
 
 Where the data set knows the boxes of its figures (--data), the table also says how much of the
-attention lay on the actor, against the share of the area that its box takes.
+attention lay on the actor, against the share of the area that its box takes; where it knows when
+the action happens, how well the weights of temporal attention find its frames. Videos that may have
+several labels are measured by average precision.
 
 Example: glimpse evaluate --model=runs/soft --features=tiny_features --data=tiny --split=test
 """
@@ -14,59 +16,124 @@ from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import backbone_fingerprint
-from glimpse.pipelines.feature_windows import WindowSampling
 from glimpse.pipelines.partial_file import write_json
-from glimpse.trained_model import MODEL_HELP, load_trained_model
+from glimpse.pipelines.window_sampling import SAMPLING_RULES, WindowSampling
+from glimpse.trained_model import MODEL_HELP, load_classifier, read_run
 
 _MODEL = flags.DEFINE_string("model", None, MODEL_HELP + " (required)", required=True)
 _FEATURES = flags.DEFINE_string("features", None, "Folder of features (required).", required=True)
 _DATA = flags.DEFINE_string("data", None, "Folder of the data set, for the boxes of its figures.")
+_ATTENDED = flags.DEFINE_string(
+    "attended_features",
+    None,
+    "Folder of the features that a temporal attention model attends to; default: --features.",
+)
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "val", "test"], "Which clips.")
 _RULE = flags.DEFINE_enum(
     "rule", "mean", ["mean", "majority"], "How a video's windows become one answer."
 )
-_NUM_FRAMES = flags.DEFINE_integer("num_frames", None, "Default: as trained.", lower_bound=1)
-_RATE = flags.DEFINE_float("frames_per_second", None, "Default: as trained.", lower_bound=0.0)
-_BLOCK_STRIDE = flags.DEFINE_integer(
-    "block_stride", 1, "Video frames between the starts of windows.", lower_bound=1
+# How the windows are cut; what is not given is as the model was trained.
+_SAMPLING = {
+    "num_frames": flags.DEFINE_integer(
+        "num_frames", None, "Steps in a window. Default: as trained.", lower_bound=1
+    ),
+    "frames_per_second": flags.DEFINE_float(
+        "frames_per_second", None, "Rate of a window's steps. Default: as trained.", lower_bound=0.0
+    ),
+    "block_stride": flags.DEFINE_integer(
+        "block_stride", 1, "Video frames between the starts of windows.", lower_bound=1
+    ),
+    "sampling_rule": flags.DEFINE_enum(
+        "sampling_rule", None, SAMPLING_RULES, "How windows are cut. Default: as trained."
+    ),
+    "eval_windows": flags.DEFINE_integer(
+        "eval_windows", None, "Windows a video. Default: as trained.", lower_bound=1
+    ),
+    "flips": flags.DEFINE_bool(
+        "flips", None, "Whether to add the mirrored copy of each window. Default: as trained."
+    ),
+}
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of random windows.", lower_bound=0)
+_INTERPOLATED = flags.DEFINE_bool(
+    "interpolated", False, "Take the precision's envelope, as PASCAL VOC 2011 and ActivityNet do."
 )
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write the results to.")
 
 
 def main(argv):
     """Evaluates and prints a table."""
-    model, backbone = load_trained_model(_MODEL.value)
+    model, index = load_classifier(_MODEL.value), FeatureIndex.load(_FEATURES.value)
+    attended = FeatureIndex.load(_ATTENDED.value) if _ATTENDED.value else None
+    recorded = read_run(_MODEL.value)
+    made_with = recorded.get("features", {}).get("backbone_fingerprint")
     if isinstance(model, VideoClassifier):
-        model, backbone = model.classifier, model.backbone
-    index = FeatureIndex.load(_FEATURES.value)
-    if backbone is not None and backbone_fingerprint(backbone) != index.backbone_fingerprint:
-        raise ValueError(
-            f"--features={_FEATURES.value}: extracted with the backbone {index.backbone}, not with "
-            "the model's own: its weights or settings differ. Extract with the model's backbone."
-        )
-    known = model.sampling or {}
-    sampling = WindowSampling(
-        _NUM_FRAMES.value or known.get("num_frames", 30),
-        _RATE.value or known.get("frames_per_second"),
-        _BLOCK_STRIDE.value,
+        model, made_with = model.classifier, backbone_fingerprint(model.backbone)
+    _check_backbone("features", index, made_with)
+    made_with = (recorded.get("attended_features") or {}).get("backbone_fingerprint")
+    _check_backbone("attended_features", attended or index, made_with)
+    results = evaluate(
+        model,
+        index,
+        _SPLIT.value,
+        _sampling(model.sampling or {}),
+        _truth(index),
+        rule=_RULE.value,
+        attended_index=attended,
+        interpolated=_INTERPOLATED.value,
+        seed=_SEED.value,
     )
-    truth = None
-    if _DATA.value:
-        truth = {clip.clip_id: clip.truth for clip in read_clips(_DATA.value).clips}
-        if not all(truth.get(clip.clip_id) for clip in index.clips(_SPLIT.value)):
-            raise ValueError(f"--data={_DATA.value}: knows no boxes for the clips of the features.")
-    results = evaluate(model, index, _SPLIT.value, sampling, truth, rule=_RULE.value)
     if _OUTPUT.value:
         write_json(_OUTPUT.value, results)
-    rows = [
-        ("window accuracy", results["window_accuracy"]),
-        ("video accuracy", results["video_accuracy"]),
-        ("mean average precision", results["mean_average_precision"]),
-        *((f"attention: {name}", value) for name, value in (results["localisation"] or {}).items()),
-        *((f"accuracy of {name}", value) for name, value in results["per_class"].items()),
-    ]
-    print(tabulate(rows, headers=("measure", "value"), floatfmt=".4f"))
+    print(tabulate(_rows(results), headers=("measure", "value"), floatfmt=".4f", missingval="-"))
     seen = results["stamp"]["seen"][_SPLIT.value]
     print(
         f"{seen} videos of split {_SPLIT.value}, {results['stamp']['sampling']['windows']} windows."
     )
+    if results["left_out"]:
+        least = results["stamp"]["sampling"]["min_video_frames"]
+        print(f"{len(results['left_out'])} videos of less than {least} frames were left out.")
+
+
+def _check_backbone(flag, index, made_with):
+    if made_with is not None and made_with != index.backbone_fingerprint:
+        raise ValueError(
+            f"--{flag}={index.folder}: extracted with the backbone {index.backbone}, not with the "
+            "model's own: its weights or settings differ. Extract with the model's backbone."
+        )
+
+
+def _sampling(known):
+    changes = {name: flag.value for name, flag in _SAMPLING.items() if flag.value is not None}
+    if "frames_per_second" in changes:
+        # Two ways to say the same.
+        changes["step_stride"] = None
+    return WindowSampling(**{**known, **changes})
+
+
+def _truth(index):
+    if not _DATA.value:
+        return None
+    truth = {clip.clip_id: clip.truth for clip in read_clips(_DATA.value).clips}
+    if not all(truth.get(clip.clip_id) for clip in index.clips(_SPLIT.value)):
+        raise ValueError(f"--data={_DATA.value}: knows no boxes for the clips of the features.")
+    return truth
+
+
+def _rows(results):
+    measures = {
+        "step accuracy": results["step_accuracy"],
+        "window accuracy": results["window_accuracy"],
+        "video accuracy": results["video_accuracy"],
+        "mean average precision": results["mean_average_precision"],
+    }
+    rows = [(name, value) for name, value in measures.items() if value is not None]
+    for title in ("localisation", "highlighting"):
+        for name, value in (results[title] or {}).items():
+            if isinstance(value, float):
+                kind = "attention" if title == "localisation" else "highlighted frames"
+                rows.append((f"{kind}: {name}", value))
+    rows += [(f"accuracy of {name}", value) for name, value in (results["per_class"] or {}).items()]
+    if results["per_class"] is None:
+        precisions = results["per_class_average_precision"]
+        rows += [(f"average precision of {name}", value) for name, value in precisions.items()]
+    return rows

@@ -13,10 +13,17 @@ from absl import flags
 
 from glimpse.pipelines.video_answer import VideoAnswerer
 from glimpse.pipelines.video_reader import VideoError
-from glimpse.trained_model import BACKBONE_HELP, MODEL_HELP, load_trained_model
+from glimpse.trained_model import (
+    ATTENDED_BACKBONE_HELP,
+    BACKBONE_HELP,
+    MODEL_HELP,
+    load_attended_backbone,
+    load_trained_model,
+)
 
 _MODEL = flags.DEFINE_string("model", None, MODEL_HELP + " (required)", required=True)
 _BACKBONE = flags.DEFINE_string("backbone", None, BACKBONE_HELP)
+_ATTENDED_BACKBONE = flags.DEFINE_string("attended_backbone", None, ATTENDED_BACKBONE_HELP)
 _TOP = flags.DEFINE_integer("top", 3, "Classes to print.", lower_bound=1)
 _RULE = flags.DEFINE_enum("rule", "mean", ["mean", "majority"], "How windows become one answer.")
 _JSON = flags.DEFINE_bool("json", False, "Print a JSON object per file.")
@@ -26,7 +33,11 @@ def main(argv):
     """Classifies the files named after the flags."""
     if len(argv) < 2:
         raise ValueError("no video file given: glimpse predict --model=... clip.mp4 [more ...]")
-    answerer = VideoAnswerer(*load_trained_model(_MODEL.value, _BACKBONE.value), rule=_RULE.value)
+    answerer = VideoAnswerer(
+        *load_trained_model(_MODEL.value, _BACKBONE.value),
+        rule=_RULE.value,
+        attended_backbone=load_attended_backbone(_MODEL.value, _ATTENDED_BACKBONE.value),
+    )
     failed = 0
     for path in argv[1:]:
         try:
