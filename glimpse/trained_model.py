@@ -136,7 +136,7 @@ def load_backbone(name, options=None, flag="backbone"):
         options: Options of `create_backbone`, for one of the zoo's.
         flag: The flag, for errors.
     """
-    if name in list_backbones():
+    if name in list_backbones() or name.startswith("hub/"):
         try:
             return create_backbone(name, **(options or {}))
         except TypeError as error:

@@ -283,7 +283,8 @@ class VideoAnswerer:
             frame_indices=window.frame_indices,
             frames_per_second=window.frames_per_second,
             attention=np.asarray(outputs["attention_weights"][0], "float32"),
-            step_probabilities=np.asarray(outputs["step_probabilities"][0]),
+            # A second layer's steps may follow those of the frames.
+            step_probabilities=np.asarray(outputs["step_probabilities"][0])[: len(window.frames)],
             probabilities=np.asarray(outputs["probabilities"][0]),
             label_names=self.label_names,
             true_label=true_label,

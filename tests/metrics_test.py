@@ -19,6 +19,25 @@ def loops_average_precision(labels, scores):
     return total / hits
 
 
+def loops_interpolated(labels, scores):
+    """ActivityNet's form: the envelope of precision over recall, summed over its steps."""
+    ranked = sorted(zip(scores, labels, strict=True), reverse=True)
+    positives, hits = sum(labels), 0
+    recalls, precisions = [0.0], [0.0]
+    for place, (_, relevant) in enumerate(ranked, start=1):
+        hits += relevant
+        recalls.append(hits / positives)
+        precisions.append(hits / place)
+    recalls.append(1.0)
+    precisions.append(0.0)
+    for place in range(len(precisions) - 2, -1, -1):
+        precisions[place] = max(precisions[place], precisions[place + 1])
+    return sum(
+        (recalls[place + 1] - recalls[place]) * precisions[place + 1]
+        for place in range(len(recalls) - 1)
+    )
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_average_precision_against_loops(seed):
     rng = np.random.default_rng(seed)
@@ -27,6 +46,9 @@ def test_average_precision_against_loops(seed):
     scores = rng.permutation(30) / 7
     assert average_precision(labels, scores) == pytest.approx(
         loops_average_precision(labels.tolist(), scores.tolist()), abs=1e-12
+    )
+    assert average_precision(labels, scores, interpolated=True) == pytest.approx(
+        loops_interpolated(labels.tolist(), scores.tolist()), abs=1e-12
     )
 
 

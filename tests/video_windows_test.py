@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,27 +17,9 @@ from glimpse.pipelines.video_answer import VideoAnswerer
 from glimpse.pipelines.video_reader import VideoError
 from glimpse.pipelines.video_windows import VideoWindows, read_frames
 from tests.numbered_videos import frame_number, write_video
+from tests.video_backbones import CHUNK, Chunks, Corners
 
 LENGTHS = (70, 9, 45, 6, 24)
-CHUNK = 4
-
-
-class Corners(keras.Model):
-    """The mean colours of the quarters of a frame, `(2, 2, 3)`."""
-
-    def call(self, frames, training=None):
-        return ops.image.resize(ops.cast(frames, "float32") / 255.0, (2, 2), antialias=True)
-
-
-class Chunks(keras.Model):
-    """The mean colours of the eighths of each of four frames, one vector."""
-
-    frames_per_input = CHUNK
-
-    def call(self, frames, training=None):
-        _, chunk, height, width, channels = frames.shape
-        flat = ops.cast(ops.reshape(frames, (-1, height, width, channels)), "float32") / 255.0
-        return ops.reshape(ops.image.resize(flat, (1, 8), antialias=True), (-1, chunk * 24))
 
 
 @pytest.fixture(scope="module")
