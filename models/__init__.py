@@ -1,30 +1,46 @@
 """Keras models for video attention, their variants and their trained weights."""
 
+from glimpse.models.application_backbone import ApplicationBackbone
 from glimpse.models.backbones import create_backbone, list_backbones
+from glimpse.models.c3d import C3D
+from glimpse.models.c3d_classifier import C3DClassifier
 from glimpse.models.conv_attention_classifier import ConvAttentionClassifier
 from glimpse.models.ensemble_classifier import EnsembleClassifier
+from glimpse.models.googlenet import GoogLeNet
 from glimpse.models.hierarchical_conv_attention_classifier import (
     HierarchicalConvAttentionClassifier,
 )
+from glimpse.models.hub_backbone import HubBackbone
 from glimpse.models.lstm_classifier import LSTMClassifier
+from glimpse.models.pixels_backbone import PixelsBackbone
 from glimpse.models.pooled_lstm_classifier import PooledLSTMClassifier
 from glimpse.models.registry import create_model, list_models, load_model
+from glimpse.models.resnet152 import ResNet152
 from glimpse.models.small_backbone import SmallBackbone
 from glimpse.models.soft_attention_classifier import SoftAttentionClassifier
 from glimpse.models.softmax_regression_classifier import SoftmaxRegressionClassifier
 from glimpse.models.temporal_attention_classifier import TemporalAttentionClassifier
+from glimpse.models.vgg19 import VGG19
 from glimpse.models.video_classifier import VideoClassifier
 
 __all__ = [
+    "ApplicationBackbone",
+    "C3D",
+    "C3DClassifier",
     "ConvAttentionClassifier",
     "EnsembleClassifier",
+    "GoogLeNet",
     "HierarchicalConvAttentionClassifier",
+    "HubBackbone",
     "LSTMClassifier",
+    "PixelsBackbone",
     "PooledLSTMClassifier",
+    "ResNet152",
     "SmallBackbone",
     "SoftAttentionClassifier",
     "SoftmaxRegressionClassifier",
     "TemporalAttentionClassifier",
+    "VGG19",
     "VideoClassifier",
     "create_backbone",
     "create_model",

@@ -4,11 +4,9 @@ import difflib
 import fnmatch
 import os
 import sys
-import zipfile
-
-import keras
 
 from glimpse.models import (
+    c3d_classifier,
     conv_attention_classifier,
     ensemble_classifier,
     hierarchical_conv_attention_classifier,
@@ -18,9 +16,11 @@ from glimpse.models import (
     softmax_regression_classifier,
     temporal_attention_classifier,
 )
+from glimpse.models.keras_file import load_keras_file
 from glimpse.models.weights_card import read_cards
 
 _CLASSES = {
+    c3d_classifier.C3DClassifier: c3d_classifier.VARIANTS,
     conv_attention_classifier.ConvAttentionClassifier: conv_attention_classifier.VARIANTS,
     ensemble_classifier.EnsembleClassifier: ensemble_classifier.VARIANTS,
     hierarchical_conv_attention_classifier.HierarchicalConvAttentionClassifier: (
@@ -90,12 +90,12 @@ def load_model(name):
     """
     path = os.fspath(name)
     if path.endswith(".keras") or os.path.exists(path):
-        return _read(path)
+        return load_keras_file(path)
     cards = _pretrained()
     if path not in cards:
         raise ValueError(_unknown("weights", path, cards) + " A path must end in .keras.")
     card = cards[path]
-    model = _read(card.verified_path())
+    model = load_keras_file(card.verified_path())
     print(f"{card.name}: weights under {card.license}.", file=sys.stderr)
     return model
 
@@ -132,19 +132,6 @@ def _create_ensemble(
 
 def _pretrained():
     return {name: card for name, card in read_cards().items() if "." in name}
-
-
-def _read(path):
-    if os.path.isdir(path):
-        raise ValueError(
-            f"{path} is a folder, not a .keras file. A SavedModel is read with "
-            "tf.saved_model.load or keras.layers.TFSMLayer."
-        )
-    if not os.path.exists(path):
-        raise FileNotFoundError(f"No such model file: {path}.")
-    if not zipfile.is_zipfile(path) or "config.json" not in zipfile.ZipFile(path).namelist():
-        raise ValueError(f"{path} is not a .keras file, or it is truncated: make or fetch it anew.")
-    return keras.saving.load_model(path, safe_mode=True)
 
 
 def _unknown(what, name, known):

@@ -17,6 +17,13 @@ pytestmark = pytest.mark.backends
 
 SIZES = {
     "ensemble": {"members": ["lstm_small", "softmax_regression"]},
+    "c3d_small": {"filters": (2, 2, 2, 2, 2), "units": 3},
+    "c3d_base": {
+        "filters": (2, 2, 2, 2, 2),
+        "units": 3,
+        "frame_size": (9, 11),
+        "input_size": (8, 8),
+    },
     "conv_attention_small": {"filters": 4, "hidden_units": 5},
     "conv_attention_base": {"filters": 4},
     "conv_attention_reference": {"filters": 4},
@@ -59,6 +66,7 @@ INPUTS = {
     "features": (FRAMES, HEIGHT, WIDTH, FEATURES),
     "inputs": (FRAMES, FEATURES),
     "attended": (4, 6),
+    "frames": (32, HEIGHT, WIDTH, 3),
 }
 # The shape of one clip's attention maps, by how the name of the variant begins; the rest have none.
 MAPS = {
@@ -70,6 +78,7 @@ MAPS = {
 }
 # How many answers a clip gets, by how the name of the variant begins; the rest answer each frame.
 STEPS = {
+    "c3d": 2,
     "conv_attention_reference": 1,
     "hierarchical_conv_attention_reference": 1,
     "ensemble": 1,
