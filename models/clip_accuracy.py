@@ -30,6 +30,6 @@ def _hits(labels, probabilities):
     """1 for each clip whose best class is right, `(batch,)`."""
     best = ops.argmax(probabilities, axis=1)
     if are_many_hot(labels, probabilities.shape[1]):
-        found = ops.take_along_axis(labels, ops.expand_dims(best, 1), axis=1)
+        found = ops.take_along_axis(ops.cast(labels, "float32"), ops.expand_dims(best, 1), axis=1)
         return ops.cast(ops.squeeze(found, axis=1) > 0.5, "float32")
     return ops.cast(ops.equal(ops.cast(ops.reshape(labels, (-1,)), best.dtype), best), "float32")

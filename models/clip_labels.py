@@ -22,10 +22,10 @@ def one_hot_labels(labels, num_classes):
     """
     if are_many_hot(labels, num_classes):
         return ops.cast(labels, "float32")
-    numbers = ops.cast(ops.reshape(labels, (-1,)), "int32")
+    numbers = ops.cast(ops.reshape(labels, (-1, 1)), "int32")
     known = ops.logical_and(numbers >= 0, numbers < num_classes)
-    one_hot = ops.cast(ops.one_hot(numbers, num_classes), "float32")
-    return ops.where(ops.expand_dims(known, 1), one_hot, float("nan"))
+    one_hot = ops.cast(ops.equal(numbers, ops.arange(num_classes, dtype="int32")), "float32")
+    return ops.where(known, one_hot, float("nan"))
 
 
 def check_labels(labels, num_classes, multi_label):
