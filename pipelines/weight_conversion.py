@@ -17,6 +17,8 @@ from glimpse.pipelines.partial_file import partial_file
 from glimpse.pipelines.torch_weights import read_torch_weights
 from glimpse.pipelines.weight_names import FORMATS, LEFT_OUT, published_names
 
+# Publishers state one or other of these of their files.
+DIGESTS = ("sha256", "sha1", "md5")
 _SUFFIXES = {
     ".caffemodel": "caffe",
     ".pth": "torchvision",
@@ -131,7 +133,7 @@ def convert_weights(path, backbone, name, form=None, mean=None):
     return Conversion(tuple(used), tuple(left), parameters)
 
 
-def convert_file(path, name, output, mean=None, **options):
+def convert_file(path, name, output, mean=None, options=None):
     """Writes a published file of weights as a backbone of ours, a `.keras` file.
 
     The file gets its name once it has been read back, in Keras's safe mode, with equal weights.
@@ -141,7 +143,7 @@ def convert_file(path, name, output, mean=None, **options):
         name: The backbone's name.
         output: The `.keras` file to write; its folder must exist.
         mean: The `.binaryproto` file of c3d's mean cube.
-        **options: Arguments of the backbone's class. GoogLeNet's `family` follows from the file.
+        options: Dict of the backbone's own arguments. GoogLeNet's `family` follows from the file.
 
     Returns:
         A `Conversion`.
@@ -153,7 +155,9 @@ def convert_file(path, name, output, mean=None, **options):
     """
     if pathlib.Path(output).suffix != ".keras":
         raise ValueError(f"{output}: a backbone is written as a .keras file.")
-    form = weights_format(path, name)
+    form, options = weights_format(path, name), dict(options or {})
+    if "weights" in options:
+        raise ValueError(f"The option 'weights' is not taken: the weights are those of {path}.")
     if name == "googlenet" and options.setdefault("family", form) != form:
         raise ValueError(f"{path}: of the family {form}, not {options['family']}.")
     if mean is not None and name != "c3d":
@@ -185,14 +189,33 @@ def weight_files(path, name):
     return [pathlib.Path(path)]
 
 
-def file_digests(path):
-    """Returns {algorithm: hexadecimal digest} of a file, as the publishers state one or other."""
-    digests = {name: hashlib.new(name, usedforsecurity=False) for name in ("sha256", "sha1", "md5")}
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            for digest in digests.values():
-                digest.update(chunk)
-    return {name: digest.hexdigest() for name, digest in digests.items()}
+def check_digests(files, wanted):
+    """Returns {algorithm: hexadecimal digest} of each file, after comparing them with `wanted`.
+
+    Args:
+        files: Paths.
+        wanted: {"sha256", "sha1" or "md5": the digest that a single file must have}.
+
+    Raises:
+        ValueError: If a file has another digest, or there are several files for one.
+    """
+    digests = {}
+    for path in files:
+        hashes = {name: hashlib.new(name, usedforsecurity=False) for name in DIGESTS}
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                for value in hashes.values():
+                    value.update(chunk)
+        digests[path] = {name: value.hexdigest() for name, value in hashes.items()}
+    for name, digest in wanted.items():
+        if len(files) != 1:
+            raise ValueError(f"One {name} was given for {len(files)} files of weights.")
+        if digests[files[0]][name] != digest.lower():
+            raise ValueError(
+                f"{files[0]} has the {name} {digests[files[0]][name]}, not {digest}: it is another "
+                "file, or damaged."
+            )
+    return digests
 
 
 def _read(path, form):

@@ -13,7 +13,7 @@ Example: glimpse convert --backbone=vgg19 --weights=siat_scene_vgg_19.caffemodel
 from absl import flags
 from tabulate import tabulate
 
-from glimpse.pipelines.weight_conversion import convert_file, file_digests, weight_files
+from glimpse.pipelines.weight_conversion import DIGESTS, check_digests, convert_file, weight_files
 from glimpse.pipelines.weight_names import FORMATS
 from glimpse.trained_model import read_backbone_options
 
@@ -29,8 +29,8 @@ _MEAN = flags.DEFINE_string(
     "mean", None, "The .binaryproto file of c3d's mean cube, which is part of its weights."
 )
 _DIGESTS = {
-    name: flags.DEFINE_string(name, None, f"Refuse --weights of another {shown}.")
-    for name, shown in (("sha256", "SHA-256"), ("sha1", "SHA-1"), ("md5", "MD5"))
+    name: flags.DEFINE_string(name, None, f"Refuse --weights with another {name} digest.")
+    for name in DIGESTS
 }
 flags.mark_flags_as_required(["backbone", "weights", "output"])
 
@@ -40,20 +40,11 @@ def main(argv):
     del argv
     options = read_backbone_options(_OPTIONS.value)
     files = weight_files(_WEIGHTS.value, _BACKBONE.value)
-    for file in files:
-        for name, digest in file_digests(file).items():
+    wanted = {name: flag.value for name, flag in _DIGESTS.items() if flag.value}
+    for file, digests in check_digests(files, wanted).items():
+        for name, digest in digests.items():
             print(f"{file.name}: {name} {digest}")
-            wanted = _DIGESTS[name].value
-            if wanted and len(files) > 1:
-                raise ValueError(f"--{name}: {_WEIGHTS.value} is several files.")
-            if wanted and wanted.lower() != digest:
-                raise ValueError(f"--{name}={wanted}: {file} has {digest}: it is another file.")
-    try:
-        conversion = convert_file(
-            _WEIGHTS.value, _BACKBONE.value, _OUTPUT.value, _MEAN.value, **options
-        )
-    except TypeError as error:
-        raise ValueError(f"--backbone_options={_OPTIONS.value}: {error}.") from error
+    conversion = convert_file(_WEIGHTS.value, _BACKBONE.value, _OUTPUT.value, _MEAN.value, options)
     rows = [
         ("tensors used", len(conversion.used)),
         ("tensors left out", len(conversion.left_out)),
