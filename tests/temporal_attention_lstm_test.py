@@ -12,7 +12,8 @@ from tests.gradients import assert_gradients_match_differences, float64, gradien
 from tests.layer_checks import run_layer_checks
 from tests.temporal_attention_test import paper_weights
 
-pytestmark = pytest.mark.backends
+# On the other backends, where each new loop is compiled, what could differ there runs alone.
+_BACKENDS = pytest.mark.backends
 
 # Two clips of four steps that attend to three frames; the second clip is shorter.
 _STEPS = np.array([[True] * 4, [True, True, False, False]])
@@ -75,6 +76,7 @@ def test_cell_checks(tmp_path):
     )
 
 
+@_BACKENDS
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -94,6 +96,7 @@ def test_layer_checks(arguments, extra, tmp_path):
     )
 
 
+@_BACKENDS
 def test_peephole_cell_checks(tmp_path):
     inputs, _ = _data()
     run_layer_checks(
@@ -126,6 +129,7 @@ def test_weights_have_the_stated_shapes():
     np.testing.assert_array_equal(_numpy(cell.bias), [0] * 4 + [1] * 4 + [0] * 8)
 
 
+@_BACKENDS
 @pytest.mark.parametrize("peepholes", [False, True])
 def test_one_step_matches_the_equations(peepholes):
     cell, (inputs, values), states = random_layer(peepholes=peepholes).cell, _data(), _states()
@@ -140,6 +144,7 @@ def test_one_step_matches_the_equations(peepholes):
         assert_equal([hidden_state[n], new_states[0][n], new_states[1][n]], [h, h, c])
 
 
+@_BACKENDS
 @pytest.mark.parametrize(
     ("fusion", "masked", "overridden"),
     [
@@ -176,6 +181,7 @@ def test_a_clip_matches_the_equations(fusion, masked, overridden):
     assert_equal(found, [*expected, [h, c]])
 
 
+@_BACKENDS
 def test_step_by_step_equals_the_whole_clip():
     layer, (inputs, values) = random_layer(), _data()
     hidden_states, weights, last = layer(inputs, values, values_mask=_FRAMES)
@@ -204,6 +210,7 @@ def test_the_last_step_alone_attends_on_a_plain_lstm():
     assert_equal(last(inputs, values), every(inputs, values, attention_override=blank))
 
 
+@_BACKENDS
 @pytest.mark.parametrize("fusion", ["every_step", "last_step"])
 def test_padding_changes_nothing_whatever_it_holds(fusion):
     layer, (inputs, values) = random_layer(fusion=fusion), _data()
@@ -238,6 +245,7 @@ def _scalar(layer, **fixed):
     return scalar
 
 
+@_BACKENDS
 def test_gradients():
     generator = np.random.default_rng(8)
     with float64():
@@ -255,6 +263,7 @@ def test_gradients():
         assert_gradients_match_differences(scalar, values, names)
 
 
+@_BACKENDS
 def test_padding_gets_a_gradient_of_exactly_zero_and_poisons_no_other():
     layer, (inputs, values) = random_layer(), _data()
     inputs[~_STEPS] = values[~_FRAMES] = np.nan
@@ -278,6 +287,7 @@ def test_clips_without_a_real_step_or_frame(fusion):
     assert_equal(hidden_states, layer(inputs, values, attention_override=blank)[0])
 
 
+@_BACKENDS
 def test_one_graph_serves_any_number_of_steps_and_frames():
     layer, (inputs, values) = random_layer(), _data()
     clip, frames = keras.Input((None, 5)), keras.Input((None, 6))
@@ -290,6 +300,7 @@ def test_one_graph_serves_any_number_of_steps_and_frames():
         assert found[1].shape == (2, N, T)
 
 
+@_BACKENDS
 def test_the_clip_starts_from_learned_states():
     layer, (inputs, values) = random_layer(learned_initial_state=True), _data()
     states = [
@@ -321,6 +332,7 @@ def test_dropout_is_inverted_and_falls_on_the_input_and_the_context_alone():
     assert set(np.unique(seen)) == {0, 2, 4, 6}
 
 
+@_BACKENDS
 def test_dropout_is_drawn_anew_for_every_step_and_off_at_inference():
     layer, plain, (inputs, values) = random_layer(dropout=0.5, seed=1), random_layer(), _data()
     assert_equal(layer(inputs, values), plain(inputs, values))
