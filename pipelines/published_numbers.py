@@ -98,7 +98,7 @@ def best_published(variant):
     best = {}
     for number in read_published_numbers():
         flags = recipe_flags(number.recipe_path)
-        if flags.get("model") != variant or number.metric.startswith("AP of "):
+        if flags.get("model", "ensemble") != variant or number.metric.startswith("AP of "):
             continue
         key = number.dataset, number.metric
         best[key] = max(best.get(key, "0"), number.percent, key=float)
