@@ -144,12 +144,18 @@ class FeatureWindows:
         known = {clip.clip_id: clip for clip in index.clips(self.split)}
         missing = [clip.clip_id for clip in self.clips if clip.clip_id not in known]
         wanted = {clip.clip_id for clip in (*self.clips, *self.left_out)}
-        extra = [clip_id for clip_id in known if clip_id not in wanted]
+        least = self.sampling.min_video_frames or 0
+        extra = [
+            clip.clip_id
+            for clip in known.values()
+            if clip.clip_id not in wanted and clip.video_frames >= least
+        ]
         for ids, folder in ((missing, index.folder), (extra, self.index.folder)):
             if ids:
                 raise ValueError(
                     f"{len(ids)} clips of split {self.split!r} are missing in {folder}, such as "
-                    f"{', '.join(ids[:3])}: extract both features from the same clips."
+                    f"{', '.join(ids[:3])}: extract both features from the same clips, or leave "
+                    "out those that are too short for one by --min_video_frames."
                 )
         return [known[clip.clip_id] for clip in self.clips]
 

@@ -284,6 +284,12 @@ def test_two_sources_need_the_same_clips_and_durations(chunks_and_frames, tmp_pa
     for one, other in ((chunks, fewer), (fewer, chunks)):
         with pytest.raises(ValueError, match="1 clips of split 'train' are missing in .*train_0"):
             FeatureWindows(one, "train", sampling, names, attended_index=other)
+    # The backbone of chunks had no use for the last clip, of 40 frames.
+    fewer = dataclasses.replace(chunks, entries=(*chunks.entries[:3], *chunks.entries[4:]))
+    with pytest.raises(ValueError, match="train_3.*--min_video_frames"):
+        FeatureWindows(fewer, "train", sampling, names, attended_index=frames)
+    long = WindowSampling(4, min_video_frames=64)
+    assert len(FeatureWindows(fewer, "train", long, names, attended_index=frames).clips) == 3
     longer = make_numbered_features(tmp_path, {"train": (500, 199, 192, 90)}, TWO_RATES)
     with pytest.raises(ValueError, match="train_3 takes 1.33 s in .* and 3.75 s in"):
         FeatureWindows(chunks, "train", sampling, names, attended_index=longer)
