@@ -10,7 +10,8 @@ from tests import conv_references, references
 from tests.gradients import assert_gradients_match_differences, float64, gradients
 from tests.layer_checks import run_layer_checks
 
-pytestmark = pytest.mark.backends
+# Every call compiles anew on JAX, so that the other backends run what could differ there.
+_ON_ALL = pytest.mark.backends
 
 _SHAPE = (2, 4, 3, 2, 5)  # batch, frames, height, width, features
 _MASK = np.array([[True, True, True, True], [True, True, False, False]])
@@ -77,7 +78,10 @@ def test_layer_checks_of_the_cell(tmp_path):
     )
 
 
-@pytest.mark.parametrize("extra", [{}, {"mask": _MASK, "attention_override": _override()}])
+@pytest.mark.parametrize(
+    "extra",
+    [{}, pytest.param({"mask": _MASK, "attention_override": _override()}, marks=_ON_ALL)],
+)
 def test_layer_checks_of_the_layer(extra, tmp_path):
     run_layer_checks(
         ConvLSTMAttention,
@@ -124,7 +128,10 @@ def test_weights_have_the_stated_shapes_and_start():
     "arguments",
     [
         {"attention_filters": 4},
-        {"kernel_size": 2, "attention_kernel_size": 3, "candidate_activation": "sigmoid"},
+        pytest.param(
+            {"kernel_size": 2, "attention_kernel_size": 3, "candidate_activation": "sigmoid"},
+            marks=_ON_ALL,
+        ),
     ],
 )
 def test_cell_matches_the_equations(arguments):
@@ -146,8 +153,10 @@ def test_cell_matches_the_equations(arguments):
         np.testing.assert_allclose(_numpy(attended)[n], seen, **_CLOSE)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("overridden", [False, True])
+@pytest.mark.parametrize(
+    ("masked", "overridden"),
+    [(False, False), (True, False), (False, True), pytest.param(True, True, marks=_ON_ALL)],
+)
 def test_layer_matches_the_equations(masked, overridden):
     layer = random_layer()
     mask, override = _MASK if masked else None, _override() if overridden else None
@@ -157,6 +166,7 @@ def test_layer_matches_the_equations(masked, overridden):
         np.testing.assert_allclose(_numpy(x), y, **_CLOSE)
 
 
+@_ON_ALL
 def test_the_layer_without_attention_matches_the_equations():
     layer = ConvLSTM(3, candidate_activation="sigmoid")
     layer.build(_SHAPE)
@@ -206,6 +216,7 @@ def test_without_attention_it_is_keras_conv_lstm():
     np.testing.assert_allclose(_numpy(layer(_features())), _numpy(expected), **_CLOSE)
 
 
+@_ON_ALL
 def test_step_by_step_equals_the_whole_clip_and_its_two_halves():
     layer = random_layer()
     features = _features()
@@ -299,6 +310,7 @@ def _scalar(layer):
     return scalar
 
 
+@_ON_ALL
 def test_gradients():
     generator = np.random.default_rng(8)
     with float64():
@@ -311,6 +323,7 @@ def test_gradients():
         assert_gradients_match_differences(_scalar(layer), values, names)
 
 
+@_ON_ALL
 def test_padding_gets_a_gradient_of_exactly_zero_even_where_it_is_nan():
     layer = random_layer()
     features = _features()
@@ -379,6 +392,7 @@ def test_a_keras_mask_is_passed_on():
     assert layer.supports_masking and ConvLSTM(3).supports_masking
 
 
+@_ON_ALL
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
