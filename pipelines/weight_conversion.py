@@ -58,7 +58,9 @@ def weights_format(path, backbone):
     formats = FORMATS[backbone]
     # C3D's file has no suffix of its own.
     default = formats[0] if len(formats) == 1 else None
-    form = _SUFFIXES.get(pathlib.Path(path).suffix, default)
+    # TensorFlow numbers the checkpoints of a training run: model.ckpt-5000.
+    suffix = re.sub(r"^\.ckpt-\d+$", ".ckpt", pathlib.Path(path).suffix)
+    form = _SUFFIXES.get(suffix, default)
     if form in formats:
         return form
     if (backbone, form) == ("resnet152", "torchvision"):
@@ -112,7 +114,8 @@ def convert_weights(path, backbone, name, form=None, mean=None):
             raise ValueError(
                 f"{path}: {tensor} has the shape {shape}, and {name}'s {ours} needs {wanted}."
             )
-        if not np.isfinite(tensors[tensor]).all():
+        # A sum is finite where all numbers are, and takes no memory.
+        if not np.isfinite(tensors[tensor].sum(dtype="float64")):
             raise ValueError(f"{path}: {tensor} holds NaN or infinite numbers.")
         plan.append((variable, tensor, flattened))
     used = [tensor for _, tensor, _ in plan]

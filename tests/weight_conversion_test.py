@@ -266,7 +266,8 @@ def test_the_file_of_another_network_is_refused(tmp_path, backbone, first_block)
 
 def test_the_format_follows_from_the_file_and_the_backbone():
     assert weights_format("conv3d_deepnetA_sport1m_iter_1900000", "c3d") == "caffe"
-    assert weights_format("model.ckpt.index", "googlenet") == "slim"
+    for path in ("inception_v1.ckpt", "model.ckpt-5000", "model.ckpt.index"):
+        assert weights_format(path, "googlenet") == "slim"
     for path, name, message in (
         ("resnet152-394f9c45.pth", "resnet152", "another network.*Keras's .h5"),
         ("vgg19-dcbb9e9d.pth", "vgg19", r"\.caffemodel, \.h5"),
