@@ -26,9 +26,9 @@ from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.decoded_clips import DecodedClips
 from glimpse.pipelines.extraction import extract_features
-from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
+from glimpse.pipelines.feature_windows import FeatureWindows
+from glimpse.pipelines.model_building import make_classifier, prepare_classifier
 from glimpse.pipelines.tiny_actions import TinyActionsConfig, render_tiny_actions
-from glimpse.pipelines.training import build_model
 from glimpse.pipelines.training_config import TrainingConfig
 
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object in place of the table.")
@@ -110,8 +110,9 @@ def measure_waiting(index, steps):
     config = TrainingConfig(
         model="soft_attention_small", batch_size=64, num_frames=30, windows_per_clip=1, epochs=1
     )
-    windows = FeatureWindows(index, "train", WindowSampling(config.num_frames))
-    model = build_model(config, index, steps)
+    model = make_classifier(config, index.label_names)
+    windows = FeatureWindows(index, "train", config.window_sampling, model.input_names)
+    prepare_classifier(model, config, windows.input_shapes, steps)
     batches = iter(windows.shuffled(config.batch_size, seed=0, per_clip=config.windows_per_clip))
     for _ in range(3):
         model.train_on_batch(*next(batches))

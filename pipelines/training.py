@@ -12,9 +12,16 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
-from glimpse.models.registry import create_model
+from glimpse.models.clip_labels import check_labels
+from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.feature_index import FeatureIndex
-from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
+from glimpse.pipelines.feature_windows import FeatureWindows
+from glimpse.pipelines.initial_weights import find_initial_model, take_initial_weights
+from glimpse.pipelines.model_building import (
+    describe_classifier,
+    make_classifier,
+    prepare_classifier,
+)
 from glimpse.pipelines.partial_file import partial_file, write_json
 from glimpse.pipelines.run_state import load_run_state, save_run_state
 from glimpse.pipelines.stamp import make_stamp
@@ -23,7 +30,7 @@ from glimpse.pipelines.training_config import TrainingConfig
 CONFIG_FILE, STATE_FILE, RESULTS_FILE = "config.json", "state.npz", "results.json"
 
 
-def train(features, run, config, resume=False, progress=True):
+def train(features, run, config, resume=False, progress=True, attended_features=None):
     """Trains one model and returns its results.
 
     Writes into the folder `run`: `config.json`, `log.csv`, `tensorboard/`, `best.keras` (the
@@ -37,15 +44,22 @@ def train(features, run, config, resume=False, progress=True):
         config: A `TrainingConfig`.
         resume: Whether to go on with the run found in the folder; a finished run is returned as
             it is, and an empty folder starts anew.
-        progress: Whether to show a progress bar.
+        progress: Whether to print what is trained and show a progress bar.
+        attended_features: Folder of the features that a model with temporal attention attends
+            to; default: `features`.
 
     Raises:
         ValueError: If the folder already holds a run and `resume` is False, or holds a run made
-            with other choices; or if a split is empty.
+            with other choices; if a split is empty; or if features, model and choices do not fit.
     """
     run = pathlib.Path(run)
     index = FeatureIndex.load(features)
+    attended = FeatureIndex.load(attended_features) if attended_features else None
     described = {"features": _describe(index), **dataclasses.asdict(config)}
+    if attended:
+        described["attended_features"] = _describe(attended)
+    if config.initialize_from:
+        described["initial_weights_sha256"] = _hash_of_model(config.initialize_from)
     if _is_finished(run, described, resume):
         return json.loads((run / RESULTS_FILE).read_text(encoding="utf-8"))
     # Two runs of one seed must agree to the bit, whatever the number of threads. Keras leaves out
@@ -53,78 +67,59 @@ def train(features, run, config, resume=False, progress=True):
     if not config.jit_compile:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(config.seed)
-    sampling = WindowSampling(config.num_frames, config.frames_per_second, config.block_stride)
-    windows = FeatureWindows(index, "train", sampling)
-    validation = FeatureWindows(index, "val", sampling)
+    model = make_classifier(config, index.label_names)
+    _check_fit(model, config, index, attended)
+    windows, validation = (
+        FeatureWindows(index, split, config.window_sampling, model.input_names, attended)
+        for split in ("train", "val")
+    )
+    for each in (windows, validation):
+        check_labels(each.labels, model.num_classes, model.multi_label)
     steps = windows.batches_per_epoch(config.batch_size, config.windows_per_clip)
-    model = build_model(config, index, steps)
-    # Only now: choices that cannot be built must not leave a folder that looks like a run.
-    run.mkdir(parents=True, exist_ok=True)
-    write_json(run / CONFIG_FILE, described)
+    prepare_classifier(model, config, windows.input_shapes, steps)
     history = []
     if resume and (run / STATE_FILE).exists():
         history = load_run_state(run / STATE_FILE, model)
-    checkpoint = RunCheckpoint(run, history, f"val_{config.monitor}")
+    elif config.initialize_from:
+        take_initial_weights(model, config.initialize_from)
+    # Only now: choices that cannot be built must not leave a folder that looks like a run.
+    run.mkdir(parents=True, exist_ok=True)
+    write_json(run / CONFIG_FILE, described)
+    checkpoint = RunCheckpoint(run, history, f"val_{config.monitor}", config.early_stopping)
     callbacks = [checkpoint, keras.callbacks.TensorBoard(run / "tensorboard", write_graph=False)]
     if progress:
+        print(describe_classifier(model, config, windows.input_shapes))
         callbacks.append(TrainingProgress(config.model))
-    model.fit(
-        windows.shuffled(config.batch_size, config.seed, len(history), config.windows_per_clip),
-        validation_data=validation.in_order(config.batch_size),
-        initial_epoch=len(history),
-        epochs=config.epochs,
-        steps_per_epoch=steps,
-        callbacks=callbacks,
-        shuffle=False,
-        verbose=0,
-    )
-    results = _results(index, config, checkpoint, model, windows, validation)
+    if not checkpoint.is_patience_lost:
+        model.fit(
+            windows.shuffled(config.batch_size, config.seed, len(history), config.windows_per_clip),
+            validation_data=validation.in_order(config.batch_size),
+            initial_epoch=len(history),
+            epochs=config.epochs,
+            steps_per_epoch=steps,
+            callbacks=callbacks,
+            shuffle=False,
+            verbose=0,
+        )
+    results = _results(config, checkpoint, model, windows, validation)
     write_json(run / RESULTS_FILE, results)
     return results
-
-
-def build_model(config, index, steps_per_epoch):
-    """Returns the compiled, built model of a run, with weights drawn from the run's seed."""
-    sampling = {"num_frames": config.num_frames, "frames_per_second": config.frames_per_second}
-    model = create_model(
-        config.model,
-        len(index.label_names),
-        label_names=list(index.label_names),
-        sampling=sampling,
-        dtype=config.mixed_precision,
-        **config.model_options,
-    )
-    rate = config.learning_rate
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, config.epochs * steps_per_epoch)
-    options = {"global_clipnorm": config.clip_norm} if config.clip_norm else {}
-    if config.decoupled_weight_decay:
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **options)
-    else:
-        optimizer = keras.optimizers.Adam(rate, **options)
-    model.build((None, config.num_frames, *index.feature_shape))
-    model.compile(
-        optimizer,
-        attention_penalty=config.attention_penalty,
-        weight_decay=0.0 if config.decoupled_weight_decay else config.weight_decay,
-        jit_compile=config.jit_compile,
-    )
-    model.optimizer.build(model.trainable_variables)
-    return model
 
 
 class RunCheckpoint(keras.callbacks.Callback):
     """After each epoch writes the log, the best and the last model and the state to resume from.
 
-    The state is written last and under its name at once: whatever is interrupted before that is
-    done again, to the same bits.
+    Ends the training where `patience` epochs, if above 0, brought nothing better. The state is
+    written last and under its name at once: whatever is interrupted before that is done again, to
+    the same bits.
     """
 
-    def __init__(self, run, history, monitor):
+    def __init__(self, run, history, monitor, patience=0):
         super().__init__()
         self.run = run
         self.history = history
         self.monitor = monitor
+        self.patience = patience
         self._started = time.monotonic()
 
     @property
@@ -133,6 +128,11 @@ class RunCheckpoint(keras.callbacks.Callback):
         sign = -1 if self.monitor.endswith("loss") else 1
         values = [sign * epoch[self.monitor] for epoch in self.history]
         return values.index(max(values)) if values else None
+
+    @property
+    def is_patience_lost(self):
+        """Whether the last `patience` epochs brought nothing better; never with a patience of 0."""
+        return bool(self.patience and len(self.history) - 1 - (self.best or 0) >= self.patience)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started = time.monotonic()
@@ -155,6 +155,8 @@ class RunCheckpoint(keras.callbacks.Callback):
                 writer.writeheader()
                 writer.writerows(self.history)
         save_run_state(self.run / STATE_FILE, self.model, self.history)
+        if self.is_patience_lost:
+            self.model.stop_training = True
 
     def _save(self, name):
         with partial_file(self.run / name) as partial:
@@ -186,12 +188,35 @@ class TrainingProgress(keras.callbacks.Callback):
         self._bar.update()
 
     def on_epoch_end(self, epoch, logs=None):
-        shown = ("loss", "accuracy", "val_accuracy")
+        shown = ("loss", "accuracy", "val_accuracy", "auc", "val_auc")
         self._bar.set_postfix({name: f"{logs[name]:.3f}" for name in shown if name in logs})
 
     def on_train_end(self, logs=None):
         if self._bar is not None:
             self._bar.close()
+
+
+def _check_fit(model, config, index, attended):
+    if attended is not None and "attended" not in model.input_names:
+        raise ValueError(
+            f"--attended_features={attended.folder}: {config.model} attends to no frames of "
+            "another source; leave it out."
+        )
+    if attended is not None and tuple(attended.label_names) != tuple(index.label_names):
+        raise ValueError(
+            f"--attended_features={attended.folder} has the classes "
+            f"{', '.join(attended.label_names)}, {index.folder} {', '.join(index.label_names)}."
+        )
+    if model.multi_label and not index.multi_label:
+        raise ValueError(
+            f"--model_options: multi_label is true, but the clips of {index.folder} have one label "
+            "each; leave it out."
+        )
+
+
+def _hash_of_model(source):
+    path = pathlib.Path(find_initial_model(source))
+    return file_sha256(path) if path.is_file() else None
 
 
 def _describe(index):
@@ -203,6 +228,7 @@ def _describe(index):
             json.dumps(sorted((clip.split, clip.key) for clip in index.entries)).encode()
         ).hexdigest(),
         "backbone": index.backbone,
+        "backbone_options": dict(index.backbone_options),
         "backbone_fingerprint": index.backbone_fingerprint,
         "dtype": str(index.dtype),
     }
@@ -238,21 +264,28 @@ def _differences(before, now):
             yield name, (before.get(name), now[name])
 
 
-def _results(index, config, checkpoint, model, windows, validation):
+def _results(config, checkpoint, model, windows, validation):
     seen = {"train": len(windows.clips), "val": len(validation.clips)}
-    sampling = {
-        "num_frames": config.num_frames,
-        "frames_per_second": config.frames_per_second,
-        "block_stride": config.block_stride,
-        "windows_per_clip": config.windows_per_clip,
-    }
-    metric = f"{config.monitor} of windows, fraction" if config.monitor == "accuracy" else "loss"
-    pooling = "mean over the steps of a window"
-    stamp = make_stamp(index, sampling, metric, pooling, config.seed, seen)
+    left_out = {"train": len(windows.left_out), "val": len(validation.left_out)}
+    sampling = dataclasses.asdict(config.window_sampling)
+    metric = "loss"
+    if config.monitor != "loss":
+        metric = f"{config.monitor} of windows, fraction"
+    stamp = make_stamp(
+        windows.index,
+        {**sampling, "windows_per_clip": config.windows_per_clip},
+        metric,
+        "mean over the steps of a window",
+        config.seed,
+        seen,
+        windows.attended_indices if windows.attended_names else None,
+        left_out,
+    )
     return {
         "model": config.model,
         "config": dataclasses.asdict(config),
         "parameters": model.count_params(),
+        "epochs": len(checkpoint.history),
         "best_epoch": checkpoint.best,
         "best": checkpoint.history[checkpoint.best],
         "last": checkpoint.history[-1],
@@ -260,4 +293,4 @@ def _results(index, config, checkpoint, model, windows, validation):
     }
 
 
-__all__ = ["RunCheckpoint", "TrainingConfig", "TrainingProgress", "build_model", "train"]
+__all__ = ["RunCheckpoint", "TrainingConfig", "TrainingProgress", "train"]

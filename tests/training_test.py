@@ -12,9 +12,11 @@ import pytest
 
 from glimpse.models import load_model
 from glimpse.pipelines import training
+from glimpse.pipelines.initial_weights import take_initial_weights
+from glimpse.pipelines.model_building import make_classifier, prepare_classifier
 from glimpse.pipelines.training import train
 from glimpse.pipelines.training_config import TrainingConfig
-from tests.synthetic_features import LABEL_NAMES, make_features
+from tests.synthetic_features import LABEL_NAMES, SHAPE, make_features, make_numbered_features
 
 CONFIG = TrainingConfig(
     model="soft_attention_small",
@@ -77,7 +79,8 @@ def test_a_run_leaves_everything_behind(finished):
 def test_the_model_carries_labels_and_sampling(finished):
     model = load_model(finished[0] / "best.keras")
     assert tuple(model.label_names) == LABEL_NAMES
-    assert model.sampling == {"num_frames": 4, "frames_per_second": None}
+    assert model.sampling == dataclasses.asdict(CONFIG.window_sampling)
+    assert model.sampling["num_frames"] == 4
 
 
 @pytest.mark.slow
@@ -196,31 +199,192 @@ def test_a_run_compiled_by_xla_trains_from_the_command_line(features, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "jit_compile=False" not in done.stderr
+    assert "soft_attention_small: SoftAttentionClassifier(units=128, " in done.stdout
+    assert "features 4 x 2 x 3 x 4, adam." in done.stdout
     assert "best epoch 1 of 1" in done.stdout
 
 
-def test_decoupled_weight_decay_is_adamw_and_leaves_the_loss_alone(features):
-    from glimpse.pipelines.feature_index import FeatureIndex
+@pytest.mark.slow
+def test_the_released_codes_model_and_training_learn(tmp_path):
+    make_features(tmp_path / "features", counts=(60, 30, 3))
+    config = TrainingConfig(
+        model="soft_attention_reference",
+        model_options={"units": 24, "attention_units": 16, "dropout": 0.1, "scored_steps": 2},
+        epochs=12,
+        batch_size=12,
+        optimizer="reference_adam",
+        learning_rate=0.004,
+        attention_penalty=0.1,
+        attention_penalty_reduction="mean",
+        batch_reduction="sum",
+        num_frames=3,
+        windows_per_clip=2,
+    )
+    results = train(tmp_path / "features", tmp_path / "run", config, progress=False)
+    assert results["best"]["val_accuracy"] > 0.9
+    model = load_model(tmp_path / "run" / "best.keras")
+    assert model.scored_steps == 2 and model.batch_reduction == "sum"
 
-    config = dataclasses.replace(CONFIG, weight_decay=0.1, decoupled_weight_decay=True)
-    model = training.build_model(config, FeatureIndex.load(features), 3)
-    assert isinstance(model.optimizer, keras.optimizers.AdamW)
-    assert model.weight_decay == 0.0 and float(model.optimizer.weight_decay) == 0.1
+
+REFERENCE = dataclasses.replace(
+    CONFIG,
+    model="soft_attention_reference",
+    model_options={"units": 6, "attention_units": 5, "attention_depth": 2},
+    optimizer="reference_adam",
+    learning_rate=0.002,
+    schedule="decay",
+    decay_after=7,
+    decay_rate=0.5,
+    decay_every=2,
+    attention_penalty_reduction="mean",
+    batch_reduction="sum",
+    epochs=3,
+)
+TWO_SOURCES = TrainingConfig(
+    model="temporal_attention_small",
+    model_options={"units": 6, "attention_units": 5, "dropout": 0.2},
+    optimizer="sgd",
+    momentum=0.9,
+    learning_rate=0.05,
+    sampling_rule="random_windows",
+    eval_windows=2,
+    num_frames=2,
+    attended_frames=5,
+    attended_place="middle",
+    flips=True,
+    min_video_frames=32,
+    batch_size=3,
+    epochs=3,
+    early_stopping=5,
+    monitor="loss",
+    seed=3,
+)
+
+
+@pytest.fixture(scope="module")
+def two_sources(tmp_path_factory):
+    """Chunks of 16 frames to step through, and frames to attend to; one clip is too short."""
+    folder = tmp_path_factory.mktemp("two_sources")
+    lengths = {"train": (48, 64, 32, 16, 70), "val": (40, 50)}
+    make_numbered_features(folder / "chunks", lengths, frames_per_input=16, flips=True)
+    make_numbered_features(folder / "frames", lengths, shape=(2, 1, 3), flips=True)
+    return folder / "chunks", folder / "frames"
+
+
+@pytest.mark.parametrize("kind", ["reference", "two_sources"])
+def test_every_optimizer_and_protocol_resumes_to_the_same_bits(
+    features, two_sources, tmp_path, monkeypatch, kind
+):
+    class Interruption(training.RunCheckpoint):
+        def on_train_batch_end(self, number, logs=None):
+            if len(self.history) == 1 and number == 1:
+                raise KeyboardInterrupt
+
+    config, arguments = REFERENCE, {"features": features}
+    if kind == "two_sources":
+        config = TWO_SOURCES
+        arguments = dict(zip(("features", "attended_features"), two_sources, strict=True))
+    arguments.update(config=config, progress=False)
+    results = train(run=tmp_path / "whole", **arguments)
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "RunCheckpoint", Interruption)
+        with pytest.raises(KeyboardInterrupt):
+            train(run=tmp_path / "run", **arguments)
+    assert len(log(tmp_path / "run")) == 1
+    assert train(run=tmp_path / "run", resume=True, **arguments)["best_epoch"] is not None
+    assert_same_run(tmp_path / "whole", tmp_path / "run")
+    losses = [float(row["loss"]) for row in log(tmp_path / "run")]
+    assert len(set(losses)) == 3 and np.isfinite(losses).all()
+    if kind == "two_sources":
+        stamp = results["stamp"]
+        assert stamp["seen"] == {"train": 4, "val": 2} and stamp["left_out"]["train"] == 1
+        assert stamp["attended"]["attended"]["backbone"] == "none"
+        recorded = json.loads((tmp_path / "run" / "config.json").read_text())
+        assert recorded["attended_features"]["clips_hash"]
+
+
+def test_a_run_ends_where_patience_does(features, tmp_path):
+    config = dataclasses.replace(
+        CONFIG, epochs=9, learning_rate=1e-12, early_stopping=2, schedule="constant"
+    )
+    run = tmp_path / "run"
+    results = train(features, run, config, progress=False)
+    assert results["epochs"] == len(log(run)) == 3 and results["best_epoch"] == 0
+    # Killed after its last epoch: there is nothing left to train.
+    (run / "results.json").unlink()
+    assert train(features, run, config, resume=True, progress=False)["epochs"] == 3
+    assert len(log(run)) == 3
+
+
+def test_a_run_starts_from_the_weights_of_another(features, finished, tmp_path):
+    still = {"learning_rate": 1e-12, "schedule": "constant", "weight_decay": 0.0, "epochs": 1}
+    config = dataclasses.replace(CONFIG, initialize_from=str(finished[0]), **still)
+    train(features, tmp_path / "run", config, progress=False)
+    files = finished[0] / "best.keras", tmp_path / "run" / "last.keras"
+    for theirs, ours in zip(*map(weights, files), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-8)
+    missing = dataclasses.replace(config, initialize_from=str(tmp_path))
+    with pytest.raises(FileNotFoundError, match="--initialize_from=.*no best.keras"):
+        train(features, tmp_path / "other", missing, progress=False)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("names", [("left", "right"), ("up", "down", "still")])
+def test_the_layer_of_other_classes_is_drawn_anew(finished, names):
+    model = make_classifier(CONFIG, names)
+    prepare_classifier(model, CONFIG, {"features": (4, *SHAPE)}, 1)
+    drawn = [np.array(weight) for weight in model.head.classes.weights]
+    assert not take_initial_weights(model, finished[0])
+    source = load_model(finished[0] / "best.keras")
+    for ours, theirs in zip(model.weights[:-2], source.weights[:-2], strict=True):
+        np.testing.assert_array_equal(np.array(ours), np.array(theirs))
+    for weight, before in zip(model.head.classes.weights, drawn, strict=True):
+        np.testing.assert_array_equal(np.array(weight), before)
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("changes", "words"),
     [
-        ({"epochs": 0}, "--epochs must be at least 1, got 0"),
-        ({"learning_rate": -1.0}, "--learning_rate must be above 0"),
-        ({"schedule": "linear"}, "--schedule.*constant, cosine.*'linear'"),
-        ({"attention_penalty": -1.0}, "--attention_penalty"),
-        ({"windows_per_clip": 0}, "--windows_per_clip"),
+        (
+            {"model": "softmax_regression", "model_options": {}},
+            "SoftAttentionClassifier, not a Soft",
+        ),
+        ({"model_options": {**CONFIG.model_options, "units": 4}}, "only the classes' layer"),
+        ({"model_options": {**CONFIG.model_options, "depth": 2}}, "the same options"),
     ],
 )
-def test_choices_out_of_range_are_named(change, words):
+def test_weights_of_another_model_are_refused(finished, changes, words):
+    config = dataclasses.replace(CONFIG, attention_penalty=0.0, **changes)
+    model = make_classifier(config, LABEL_NAMES)
+    prepare_classifier(model, config, {"features": (4, *SHAPE)}, 1)
     with pytest.raises(ValueError, match=words):
-        dataclasses.replace(CONFIG, **change)
+        take_initial_weights(model, finished[0])
+
+
+@pytest.mark.parametrize(("options", "metric"), [({}, "accuracy"), ({"multi_label": True}, "auc")])
+def test_clips_of_several_labels_train_by_either_loss(tmp_path, options, metric):
+    folder = tmp_path / "features"
+    lengths = {"train": (4, 5, 6, 4), "val": (4, 4, 5)}
+    make_numbered_features(folder, lengths, shape=(1, 2, 3), labels=[(0, 1), (2,), (1,)])
+    config = TrainingConfig(
+        model="softmax_regression", model_options=options, epochs=2, batch_size=3, num_frames=3,
+        monitor=metric,
+    )  # fmt: skip
+    results = train(folder, tmp_path / "run", config, progress=False)
+    assert 0 <= results["best"][f"val_{metric}"] <= 1 and np.isfinite(results["last"]["loss"])
+
+
+def test_features_and_models_that_do_not_fit_leave_no_run_behind(features, two_sources, tmp_path):
+    one_label = {"model_options": {"multi_label": True}, "monitor": "auc"}
+    cases = [
+        (CONFIG, {"attended_features": features}, "--attended_features=.*leave it out"),
+        (TrainingConfig("softmax_regression", **one_label), {}, "have one label each"),
+        (dataclasses.replace(CONFIG, flips=True), {}, "mirrored|flips"),
+    ]
+    for config, arguments, words in cases:
+        with pytest.raises(ValueError, match=words):
+            train(features, tmp_path / "run", config, progress=False, **arguments)
+    assert not (tmp_path / "run").exists()
 
 
 if __name__ == "__main__":
