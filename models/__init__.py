@@ -4,6 +4,7 @@ from glimpse.models.application_backbone import ApplicationBackbone
 from glimpse.models.backbones import create_backbone, list_backbones
 from glimpse.models.c3d import C3D
 from glimpse.models.c3d_classifier import C3DClassifier
+from glimpse.models.clip_accuracy import ClipAccuracy
 from glimpse.models.conv_attention_classifier import ConvAttentionClassifier
 from glimpse.models.ensemble_classifier import EnsembleClassifier
 from glimpse.models.googlenet import GoogLeNet
@@ -14,11 +15,13 @@ from glimpse.models.hub_backbone import HubBackbone
 from glimpse.models.lstm_classifier import LSTMClassifier
 from glimpse.models.pixels_backbone import PixelsBackbone
 from glimpse.models.pooled_lstm_classifier import PooledLSTMClassifier
+from glimpse.models.reference_adam import ReferenceAdam
 from glimpse.models.registry import create_model, list_models, load_model
 from glimpse.models.resnet152 import ResNet152
 from glimpse.models.small_backbone import SmallBackbone
 from glimpse.models.soft_attention_classifier import SoftAttentionClassifier
 from glimpse.models.softmax_regression_classifier import SoftmaxRegressionClassifier
+from glimpse.models.step_decay import StepDecay
 from glimpse.models.temporal_attention_classifier import TemporalAttentionClassifier
 from glimpse.models.vgg19 import VGG19
 from glimpse.models.video_classifier import VideoClassifier
@@ -27,6 +30,7 @@ __all__ = [
     "ApplicationBackbone",
     "C3D",
     "C3DClassifier",
+    "ClipAccuracy",
     "ConvAttentionClassifier",
     "EnsembleClassifier",
     "GoogLeNet",
@@ -35,10 +39,12 @@ __all__ = [
     "LSTMClassifier",
     "PixelsBackbone",
     "PooledLSTMClassifier",
+    "ReferenceAdam",
     "ResNet152",
     "SmallBackbone",
     "SoftAttentionClassifier",
     "SoftmaxRegressionClassifier",
+    "StepDecay",
     "TemporalAttentionClassifier",
     "VGG19",
     "VideoClassifier",

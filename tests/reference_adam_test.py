@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from glimpse.models.reference_adam import ReferenceAdam
+from glimpse.models import ReferenceAdam
 from tests.released_code_references import Adam
 
 pytestmark = pytest.mark.backends

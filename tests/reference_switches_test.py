@@ -8,7 +8,7 @@ from keras import ops
 import glimpse
 from glimpse.layers import SoftAttentionLSTM, SoftAttentionLSTMCell
 from glimpse.layers.square_orthogonal import SquareOrthogonal
-from glimpse.models.clip_accuracy import ClipAccuracy
+from glimpse.models import ClipAccuracy
 from glimpse.models.clip_labels import one_hot_labels
 from tests import released_code_references as code
 from tests.gradients import assert_gradients_match_differences, float64, gradients

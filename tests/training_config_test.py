@@ -1,14 +1,14 @@
 """The choices of a run: what they become, how flags name them, and what is refused."""
 
 import dataclasses
+import pathlib
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from glimpse.models.reference_adam import ReferenceAdam
-from glimpse.models.step_decay import StepDecay
+from glimpse.models import ReferenceAdam, StepDecay
 from glimpse.pipelines.model_building import (
     describe_classifier,
     make_classifier,
@@ -138,6 +138,27 @@ def test_a_flag_file_sets_every_choice(tmp_path):
         attended_place="middle", pooling="max", min_video_frames=192, step_stride=16,
         monitor="auc", batch_reduction="sum", attention_penalty_reduction="mean", epochs=2,
     )  # fmt: skip
+
+
+def test_the_released_codes_runs_in_the_docs_can_be_built(tmp_path):
+    text = (pathlib.Path(__file__).parent.parent / "docs/released_code.md").read_text("utf-8")
+    blocks = text.split("```\n")[1::2]
+    assert len(blocks) == 3
+    for block, (optimizer, steps, metric) in zip(
+        blocks, [("reference_adam", None, "accuracy"), ("sgd", 16, "accuracy"), ("sgd", 16, "auc")],
+        strict=True,
+    ):  # fmt: skip
+        (tmp_path / "run.flags").write_text(block, encoding="utf-8")
+        config = read_recipe(tmp_path / "run.flags")
+        sizes = {"units": 4, "attention_units": 5}
+        config = dataclasses.replace(config, model_options={**config.model_options, **sizes})
+        model = make_classifier(config, ["run", "jump", "sit"])
+        prepare_classifier(model, config, {"features": (3, 2, 2, 6)}, 1)
+        assert (config.optimizer, model.scored_steps, config.monitor) == (optimizer, steps, metric)
+        assert (model.batch_reduction, model.attention_penalty_reduction) == ("sum", "mean")
+        switches = (model.depth, model.attention, model.initial_state_units, model.initialization)
+        assert switches == (1, "content", 0, "reference")
+        assert model.recurrence_dropout == 0 and not model.unit_forget_bias
 
 
 @pytest.mark.parametrize(
