@@ -7,8 +7,8 @@ between the runs of a row. Whatever is done is kept: started again, it goes on w
   and hierarchical attention (Sharma Table 1, CHAM Tables 1-3).
 - centre: the actor stays near the centre.
 - temporal: the action fills part of the clip. Temporal attention against the LSTM without it,
-  at every step and at the last, T = N and T = 2N, three sources and their ensemble (Torabi
-  Tables 1-5), and how well the weights find the frames of the action.
+  at every step and at the last, T = N and T = 2N, and an ensemble (Torabi Tables 1-5), and how
+  well the weights find the frames of the action.
 
 Example: python -m benchmarks.claims --output=runs/claims
 """
@@ -65,14 +65,12 @@ ROWS = {
         "temporal attention": ("temporal_attention", {}),
         "temporal attention, T = 2N": ("temporal_attention", {"attended_frames": 30}),
         "temporal attention, last step": ("temporal_attention_last_step", {}),
-        "average source": ("temporal_attention", {"pooling": "average"}),
-        "max source": ("temporal_attention", {"pooling": "max"}),
+        "temporal attention, max pooled": ("temporal_attention", {"pooling": "max"}),
     },
 }
-# Title -> titles of the members; the recipe's own source is "flatten".
+# Title -> titles of the members.
 ENSEMBLES = {
     "temporal": {
-        "three sources": ("temporal attention", "average source", "max source"),
         "T = N, T = 2N and last step": (
             "temporal attention",
             "temporal attention, T = 2N",
