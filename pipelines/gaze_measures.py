@@ -67,7 +67,9 @@ def measure_gaze(gaze):
 
 def describe_measures(measures):
     """Returns the measures of `measure_gaze` as one line for a picture."""
-    line = f"entropy {measures['entropy']:.2f} (uniform 1), moved {measures['movement']:.0%} a frame"
+    line = (
+        f"entropy {measures['entropy']:.2f} (uniform 1), moved {measures['movement']:.0%} a frame"
+    )
     if "mass" in measures:
         line += f", on the actor {measures['mass']:.1%} (uniform {measures['uniform']:.1%})"
     return line
