@@ -137,6 +137,8 @@ class TemporalAttentionClassifier(StepClassifier):
         inputs, attended = split_pair(inputs, attended)
         if isinstance(mask, (dict, list, tuple)):
             mask, attended_mask = split_pair(mask, attended_mask)
+        if mask is None:  # Keras fills `mask` in for models of one argument alone.
+            mask = getattr(inputs, "_keras_mask", None)
         if mask is not None:
             mask = check_mask("mask", mask, "the inputs'", inputs.shape[:2])
             inputs = clear_padding(inputs, mask)

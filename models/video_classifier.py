@@ -28,6 +28,8 @@ class VideoClassifier(StepTraining):
         The classifier's dict.
     """
 
+    input_names = ("frames",)
+
     def __init__(self, backbone, classifier, **kwargs):
         super().__init__(**kwargs)
         for name, model in (("backbone", backbone), ("classifier", classifier)):

@@ -13,6 +13,7 @@ from glimpse.models import (
     LSTMClassifier,
     SoftmaxRegressionClassifier,
     TemporalAttentionClassifier,
+    VideoClassifier,
 )
 
 # On the other backends, where each new loop is compiled, what could differ there runs alone.
@@ -189,6 +190,16 @@ def test_the_registry_takes_models_and_names_of_variants():
         glimpse.create_model("ensemble", 4, members=[model])
     with pytest.raises(ValueError, match="`members` must hold a classifier"):
         glimpse.create_model("ensemble", 3)
+
+
+def test_a_model_of_pixels_may_be_a_member():
+    backbone = keras.Sequential([keras.layers.Conv2D(4, 3, strides=4)])
+    video = VideoClassifier(backbone, SoftmaxRegressionClassifier(3))
+    ensemble = EnsembleClassifier([video, LSTMClassifier(3, units=4)])
+    assert ensemble.input_names == ("frames", "inputs")
+    frames = np.random.default_rng(0).random((2, 3, 8, 8, 3), dtype="float32")
+    outputs = ensemble({"frames": frames, **data("inputs")})
+    np.testing.assert_allclose(numpy(outputs["probabilities"]).sum(1), 1, rtol=1e-5)
 
 
 def test_members_of_other_classes_are_refused_by_name():

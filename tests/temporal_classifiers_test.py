@@ -132,6 +132,15 @@ def test_nan_in_padding_does_not_reach_the_weights():
         assert all(np.isfinite(numpy(weight)).all() for weight in model.weights)
 
 
+def test_masks_of_keras_are_used():
+    model, masking, data = make(), keras.layers.Masking(), clips()
+    data["inputs"][~STEPS] = data["attended"][~FRAMES] = 0
+    expected = model(data, **MASKS)
+    masked = {name: masking(x) for name, x in data.items()}
+    assert_equal(model(masked), expected)
+    assert_equal(model(**masked), expected)
+
+
 @FUSIONS
 def test_clips_without_a_real_step_have_no_answer_and_without_a_frame_no_context(fusion):
     model, data = make(fusion=fusion), clips()
