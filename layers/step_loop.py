@@ -52,7 +52,7 @@ def iterate_steps(step, start, count, reverse=False, differentiable=False, seque
 
 def _put_steps_first(values):
     if keras.backend.standardize_dtype(values.dtype) == "bool":
-        # TensorFlow's oneDNN logs an error where a transposed tensor is not float. Not a cast, which
-        # the graph optimizer would move behind the transposition.
+        # TensorFlow's oneDNN logs an error where a transposed tensor is not float. Not a cast,
+        # which the graph optimizer would move behind the transposition.
         return _put_steps_first(ops.where(values, 1.0, 0.0)) > 0
     return ops.transpose(values, (1, 0, *range(2, len(values.shape))))
