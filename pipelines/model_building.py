@@ -8,6 +8,10 @@ from glimpse.models.reference_adam import ReferenceAdam
 from glimpse.models.registry import create_model
 from glimpse.models.step_decay import StepDecay
 
+_TOLD_ELSEWHERE = (
+    "name", "trainable", "dtype", "label_names", "multi_label", "num_classes", "sampling",
+)  # fmt: skip
+
 
 def make_classifier(config, label_names):
     """Returns the model of a run, neither built nor compiled.
@@ -97,13 +101,14 @@ def prepare_classifier(model, config, input_shapes, steps_per_epoch):
 
 def describe_classifier(model, config, input_shapes):
     """Returns one line that names a run's model, its sizes, inputs and optimizer."""
-    sizes = model.get_config()
-    for name in ("name", "trainable", "dtype", "label_names", "sampling", "num_classes"):
-        sizes.pop(name, None)
-    told = [f"{key}={value}" for key, value in sizes.items() if value not in (None, False)]
+    told = model.get_config()
+    for name in _TOLD_ELSEWHERE:
+        told.pop(name, None)
+    sizes = ", ".join(f"{key}={value}" for key, value in told.items() if value is not None)
     inputs = [f"{name} {' x '.join(map(str, shape))}" for name, shape in input_shapes.items()]
+    several = " (any number a clip)" if model.multi_label else ""
     return (
-        f"{config.model}: {type(model).__name__}({', '.join(told)}), {model.num_classes} classes, "
+        f"{config.model}: {type(model).__name__}({sizes}), {model.num_classes} classes{several}, "
         f"{model.count_params():,} parameters, {', '.join(inputs)}, {config.optimizer}."
     )
 
