@@ -7,9 +7,10 @@ BIN := $(VENV)/bin
 demo: $(VENV)/.installed
 	$(BIN)/glimpse demo $(DEMO_FLAGS)
 
-# Fast tests; `make test SLOW=1` runs the slow ones too, as CI does.
+# Fast tests; `make test SLOW=1` runs the slow ones too, as CI does. JOBS files run at a time.
+JOBS := 2
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(if $(SLOW),,-m "not slow") $(TEST_FLAGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist=loadfile $(if $(SLOW),,-m "not slow") $(TEST_FLAGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
