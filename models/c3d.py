@@ -123,6 +123,7 @@ class C3D(FrameBackbone):
                     3,
                     padding="same",
                     activation="relu",
+                    kernel_initializer="he_normal",
                     data_format="channels_last",
                     dtype=self.dtype_policy,
                     name=name,
@@ -140,7 +141,13 @@ class C3D(FrameBackbone):
             return x
         x = layers.Flatten(data_format="channels_last", dtype=self.dtype_policy, name="flatten")(x)
         for name in ("fc6", "fc7"):
-            x = layers.Dense(self.units, activation="relu", dtype=self.dtype_policy, name=name)(x)
+            x = layers.Dense(
+                self.units,
+                activation="relu",
+                kernel_initializer="he_normal",
+                dtype=self.dtype_policy,
+                name=name,
+            )(x)
             if name == self.output_stage:
                 return x
             x = layers.Dropout(self.dropout, dtype=self.dtype_policy, name=f"{name}_dropout")(x)

@@ -135,6 +135,7 @@ class GoogLeNet(FrameBackbone):
             strides=strides,
             padding=padding,
             use_bias=self.family == "caffe",
+            kernel_initializer="he_normal",
             data_format="channels_last",
             dtype=self.dtype_policy,
             name=name,

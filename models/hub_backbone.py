@@ -179,14 +179,14 @@ def _keras_hub():
 
 def _images(backbone):
     """The symbolic frames that a backbone reads."""
-    inputs = backbone.input
+    inputs = known = getattr(backbone, "input", None)
     if isinstance(inputs, dict):
         inputs = inputs.get("images") if len(inputs) == 1 else None
     shape = getattr(inputs, "shape", ())
     if len(shape) != 4 or shape[-1] != 3:
         raise ValueError(
             f"`backbone` must read frames (batch, height, width, 3) and nothing else; "
-            f"{backbone.name} reads {backbone.input}."
+            f"{backbone.name} reads {known}."
         )
     return inputs
 

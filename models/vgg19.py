@@ -61,6 +61,7 @@ class VGG19(FrameBackbone):
                     3,
                     padding="same",
                     activation="relu",
+                    kernel_initializer="he_normal",
                     data_format="channels_last",
                     dtype=self.dtype_policy,
                     name=f"conv{block}_{index}",
@@ -74,7 +75,13 @@ class VGG19(FrameBackbone):
             return x
         x = layers.Flatten(data_format="channels_last", dtype=self.dtype_policy, name="flatten")(x)
         for name in ("fc6", "fc7"):
-            x = layers.Dense(_UNITS, activation="relu", dtype=self.dtype_policy, name=name)(x)
+            x = layers.Dense(
+                _UNITS,
+                activation="relu",
+                kernel_initializer="he_normal",
+                dtype=self.dtype_policy,
+                name=name,
+            )(x)
             if name == self.output_stage:
                 return x
             x = layers.Dropout(0.5, dtype=self.dtype_policy, name=f"{name}_dropout")(x)
