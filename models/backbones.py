@@ -58,9 +58,8 @@ def create_backbone(name="small", weights="default", **options):
 
     Raises:
         FileNotFoundError: If the weights are missing.
-        ValueError: If the name is unknown, the weights are damaged or another model's, or an
-            option contradicts the name or the file.
-        TypeError: If the class has no such option.
+        ValueError: If the name or an option is unknown, the weights are damaged or another
+            model's, or an option contradicts the name or the file.
     """
     model_class, arguments = _described(name)
     _refuse_contradiction(f"The backbone {name!r}", arguments, options)
@@ -81,7 +80,7 @@ def create_backbone(name="small", weights="default", **options):
     options.pop("preset", None)
     config = backbone.get_config()
     if unknown := set(options) - set(config):
-        raise TypeError(f"{model_class.__name__} has no option {', '.join(sorted(unknown))}.")
+        raise ValueError(f"{model_class.__name__} has no option {', '.join(sorted(unknown))}.")
     _refuse_contradiction(path, config, options)
     return backbone
 
@@ -103,7 +102,8 @@ def _created(model_class, weights, options):
     if model_class is ApplicationBackbone:
         return ApplicationBackbone(weights=weights, **options)
     backbone = model_class(**options)
-    backbone.build((None, *backbone.input_size, 3))
+    if not backbone.built:
+        backbone.build((None, *backbone.input_size, 3))
     return backbone
 
 

@@ -49,7 +49,7 @@ class ResNet152(FrameBackbone):
 
     def outputs(self, pixels):
         x = self._pad(pixels, "conv1_pad", 3)
-        x = self._relu(self._convolution(x, "conv1", 64, 7, strides=2, padding="valid"), "conv1")
+        x = self._relu(self._convolution(x, "conv1", 64, 7, strides=2), "conv1")
         x = self._pad(x, "pool1_pad", 1)
         x = layers.MaxPooling2D(
             3, 2, data_format="channels_last", dtype=self.dtype_policy, name="pool1_pool"
@@ -75,12 +75,13 @@ class ResNet152(FrameBackbone):
         if first:
             shortcut = self._convolution(x, f"{name}_0", 4 * filters, 1, strides=strides)
         x = self._relu(self._convolution(x, f"{name}_1", filters, 1, strides=strides), f"{name}_1")
-        x = self._relu(self._convolution(x, f"{name}_2", filters, 3), f"{name}_2")
+        x = self._convolution(x, f"{name}_2", filters, 3, padding="same")
+        x = self._relu(x, f"{name}_2")
         x = self._convolution(x, f"{name}_3", 4 * filters, 1)
         x = layers.Add(dtype=self.dtype_policy, name=f"{name}_add")([shortcut, x])
         return layers.ReLU(dtype=self.dtype_policy, name=f"{name}_out")(x)
 
-    def _convolution(self, x, name, filters, size, strides=1, padding="same"):
+    def _convolution(self, x, name, filters, size, strides=1, padding="valid"):
         x = layers.Conv2D(
             filters,
             size,
