@@ -12,11 +12,9 @@ import pytest
 
 from glimpse.models import load_model
 from glimpse.pipelines import training
-from glimpse.pipelines.initial_weights import take_initial_weights
-from glimpse.pipelines.model_building import make_classifier, prepare_classifier
 from glimpse.pipelines.training import train
 from glimpse.pipelines.training_config import TrainingConfig
-from tests.synthetic_features import LABEL_NAMES, SHAPE, make_features, make_numbered_features
+from tests.synthetic_features import LABEL_NAMES, make_features, make_numbered_features
 
 CONFIG = TrainingConfig(
     model="soft_attention_small",
@@ -243,22 +241,10 @@ REFERENCE = dataclasses.replace(
 TWO_SOURCES = TrainingConfig(
     model="temporal_attention_small",
     model_options={"units": 6, "attention_units": 5, "dropout": 0.2},
-    optimizer="sgd",
-    momentum=0.9,
-    learning_rate=0.05,
-    sampling_rule="random_windows",
-    eval_windows=2,
-    num_frames=2,
-    attended_frames=5,
-    attended_place="middle",
-    flips=True,
-    min_video_frames=32,
-    batch_size=3,
-    epochs=3,
-    early_stopping=5,
-    monitor="loss",
-    seed=3,
-)
+    optimizer="sgd", momentum=0.9, learning_rate=0.05, batch_size=3, epochs=3, seed=3,
+    early_stopping=5, monitor="loss", sampling_rule="random_windows", eval_windows=2, num_frames=2,
+    attended_frames=5, attended_place="middle", flips=True, min_video_frames=32,
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -327,38 +313,6 @@ def test_a_run_starts_from_the_weights_of_another(features, finished, tmp_path):
     with pytest.raises(FileNotFoundError, match="--initialize_from=.*no best.keras"):
         train(features, tmp_path / "other", missing, progress=False)
     assert not (tmp_path / "other").exists()
-
-
-@pytest.mark.parametrize("names", [("left", "right"), ("up", "down", "still")])
-def test_the_layer_of_other_classes_is_drawn_anew(finished, names):
-    model = make_classifier(CONFIG, names)
-    prepare_classifier(model, CONFIG, {"features": (4, *SHAPE)}, 1)
-    drawn = [np.array(weight) for weight in model.head.classes.weights]
-    assert not take_initial_weights(model, finished[0])
-    source = load_model(finished[0] / "best.keras")
-    for ours, theirs in zip(model.weights[:-2], source.weights[:-2], strict=True):
-        np.testing.assert_array_equal(np.array(ours), np.array(theirs))
-    for weight, before in zip(model.head.classes.weights, drawn, strict=True):
-        np.testing.assert_array_equal(np.array(weight), before)
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        (
-            {"model": "softmax_regression", "model_options": {}},
-            "SoftAttentionClassifier, not a Soft",
-        ),
-        ({"model_options": {**CONFIG.model_options, "units": 4}}, "only the classes' layer"),
-        ({"model_options": {**CONFIG.model_options, "depth": 2}}, "the same options"),
-    ],
-)
-def test_weights_of_another_model_are_refused(finished, changes, words):
-    config = dataclasses.replace(CONFIG, attention_penalty=0.0, **changes)
-    model = make_classifier(config, LABEL_NAMES)
-    prepare_classifier(model, config, {"features": (4, *SHAPE)}, 1)
-    with pytest.raises(ValueError, match=words):
-        take_initial_weights(model, finished[0])
 
 
 @pytest.mark.parametrize(("options", "metric"), [({}, "accuracy"), ({"multi_label": True}, "auc")])
