@@ -1,7 +1,10 @@
 """Backbones by name: models that turn frames into features."""
 
 import difflib
+import fnmatch
 import os
+
+import keras
 
 from glimpse.models.application_backbone import ApplicationBackbone, list_applications
 from glimpse.models.c3d import C3D
@@ -83,6 +86,30 @@ def create_backbone(name="small", weights="default", **options):
         raise ValueError(f"{model_class.__name__} has no option {', '.join(sorted(unknown))}.")
     _refuse_contradiction(path, config, options)
     return backbone
+
+
+def describe_backbones(pattern="*"):
+    """Returns one dict a backbone that matches a shell-style pattern, for tables.
+
+    Those of keras.applications are not built, and their features not told.
+    """
+    ours_first = sorted(list_backbones(), key=lambda name: "/" in name)
+    return [_row(name) for name in fnmatch.filter(ours_first, pattern)]
+
+
+def _row(name):
+    model_class, options = _BACKBONES[name]
+    row = {"name": name, "class": model_class.__name__}
+    if model_class is ApplicationBackbone:
+        return {**row, "features": "its last map", "weights": "imagenet"}
+    with keras.StatelessScope(initialize_variables=False):
+        backbone = _created(model_class, None, options)
+    frames = getattr(backbone, "frames_per_input", 1)
+    row["reads"] = " x ".join(map(str, ([frames] if frames > 1 else []) + [*backbone.input_size]))
+    row["features"] = " x ".join(map(str, backbone.feature_shape))
+    row["parameters"] = f"{backbone.count_params():,}"
+    weights = "shipped" if name in read_cards() else "glimpse convert"
+    return {**row, "weights": weights if backbone.weights else "none"}
 
 
 def _described(name):

@@ -11,7 +11,7 @@ import pytest
 from keras import ops
 
 from glimpse.models import weights_card
-from glimpse.models.backbones import create_backbone, list_backbones
+from glimpse.models.backbones import create_backbone, describe_backbones, list_backbones
 from glimpse.models.googlenet import GoogLeNet
 from glimpse.models.resnet152 import ResNet152
 from glimpse.models.small_backbone import SmallBackbone
@@ -65,6 +65,15 @@ def test_every_backbone_declares_its_features():
         frames = (3, *([count] if count > 1 else []), 50, 60, 3)
         assert tuple(backbone.compute_output_shape(frames)) == (3, *shape)
     assert _shapes_only("applications/MobileNetV2").feature_shape == (7, 7, 1280)
+
+
+def test_the_table_tells_what_each_reads_and_gives():
+    rows = {row["name"]: row for row in describe_backbones("[cs]*")}
+    assert list(rows) == ["c3d", "small"]
+    assert rows["c3d"]["reads"] == "16 x 112 x 112" and rows["c3d"]["features"] == "4096"
+    assert rows["small"]["parameters"] == "133,360" and rows["small"]["weights"] == "shipped"
+    (row,) = describe_backbones("applications/VGG16")
+    assert row["class"] == "ApplicationBackbone"
 
 
 def test_features_have_the_declared_shape():

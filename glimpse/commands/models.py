@@ -1,5 +1,6 @@
 """List the models of the zoo, their sizes, trained weights, and the recipes of published numbers.
 
+With --backbones, what turns frames into features, with sizes as they are by default.
 With --recipes, every number that the papers print stands beside ours, where there is one; the
 recipe is a flag file for `glimpse train` (for `glimpse ensemble`, if it has members).
 
@@ -11,6 +12,7 @@ import fnmatch
 from absl import flags
 from tabulate import tabulate
 
+from glimpse.models.backbones import describe_backbones
 from glimpse.models.registry import describe_models
 from glimpse.models.weights_card import read_cards
 from glimpse.pipelines.published_numbers import recipe_rows
@@ -19,6 +21,7 @@ from glimpse.pipelines.zoo_table import zoo_table
 _PATTERN = flags.DEFINE_string("pattern", "*", "Shell-style pattern that the names must match.")
 _PRETRAINED = flags.DEFINE_bool("pretrained", False, "List trained weights in place of variants.")
 _RECIPES = flags.DEFINE_bool("recipes", False, "List published numbers and their recipes.")
+_BACKBONES = flags.DEFINE_bool("backbones", False, "List backbones in place of models.")
 _MARKDOWN = flags.DEFINE_bool(
     "markdown", False, "Print Markdown: the zoo as README.md shows it, or --recipes as docs do."
 )
@@ -26,9 +29,9 @@ _MARKDOWN = flags.DEFINE_bool(
 
 def main(argv):
     """Prints a table of variants, of trained weights or of recipes."""
-    if _PRETRAINED.value and _RECIPES.value:
-        raise ValueError("--pretrained and --recipes: list one of the two at a time.")
-    if _MARKDOWN.value and not (_PRETRAINED.value or _RECIPES.value):
+    if _PRETRAINED.value + _RECIPES.value + _BACKBONES.value > 1:
+        raise ValueError("--pretrained, --recipes and --backbones: list one of them at a time.")
+    if _MARKDOWN.value and not (_PRETRAINED.value or _RECIPES.value or _BACKBONES.value):
         print(zoo_table())
         return
     if _PRETRAINED.value:
@@ -39,6 +42,8 @@ def main(argv):
         ]
     elif _RECIPES.value:
         rows = recipe_rows(_PATTERN.value)
+    elif _BACKBONES.value:
+        rows = describe_backbones(_PATTERN.value)
     else:
         rows = describe_models(_PATTERN.value)
     if not rows:
