@@ -182,6 +182,8 @@ def test_the_protocols_are_the_papers():
             assert config.num_frames == frames and config.windows_per_clip == 1
             assert config.flips and config.eval_windows == 40
             assert config.batch_size == (100 if "hollywood2" in name else 200)
+            # Section 4: "video samples with minimum 192 frames", of ActivityNet alone.
+            assert config.min_video_frames == (None if "hollywood2" in name else 192)
         else:
             frames = 60 if "hierarchical" in name else 30
             assert (config.num_frames, config.batch_size) == (frames, 64)
