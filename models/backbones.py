@@ -2,9 +2,8 @@
 
 import difflib
 import fnmatch
+import inspect
 import os
-
-import keras
 
 from glimpse.models.application_backbone import ApplicationBackbone, list_applications
 from glimpse.models.c3d import C3D
@@ -89,27 +88,27 @@ def create_backbone(name="small", weights="default", **options):
 
 
 def describe_backbones(pattern="*"):
-    """Returns one dict a backbone that matches a shell-style pattern, for tables.
-
-    Those of keras.applications are not built, and their features not told.
-    """
+    """Returns one dict a backbone that matches a shell-style pattern, for tables."""
     ours_first = sorted(list_backbones(), key=lambda name: "/" in name)
-    return [_row(name) for name in fnmatch.filter(ours_first, pattern)]
-
-
-def _row(name):
-    model_class, options = _BACKBONES[name]
-    row = {"name": name, "class": model_class.__name__}
-    if model_class is ApplicationBackbone:
-        return {**row, "features": "its last map", "weights": "imagenet"}
-    with keras.StatelessScope(initialize_variables=False):
-        backbone = _created(model_class, None, options)
-    frames = getattr(backbone, "frames_per_input", 1)
-    row["reads"] = " x ".join(map(str, ([frames] if frames > 1 else []) + [*backbone.input_size]))
-    row["features"] = " x ".join(map(str, backbone.feature_shape))
-    row["parameters"] = f"{backbone.count_params():,}"
-    weights = "shipped" if name in read_cards() else "glimpse convert"
-    return {**row, "weights": weights if backbone.weights else "none"}
+    cards, rows = read_cards(), []
+    for name in fnmatch.filter(ours_first, pattern):
+        model_class, arguments = _BACKBONES[name]
+        weights = {PixelsBackbone: "none", ApplicationBackbone: "imagenet"}
+        rows.append(
+            {
+                "name": name,
+                "class": model_class.__name__,
+                "weights": weights.get(
+                    model_class, "shipped" if name in cards else "glimpse convert"
+                ),
+                "options": ", ".join(
+                    f"{option.name}={option.default!r}"
+                    for option in inspect.signature(model_class).parameters.values()
+                    if option.name not in ("weights", "kwargs", *arguments)
+                ),
+            }
+        )
+    return rows
 
 
 def _described(name):

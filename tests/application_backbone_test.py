@@ -8,6 +8,7 @@ from keras.src.applications import imagenet_utils
 
 from glimpse.models.application_backbone import ApplicationBackbone, list_applications
 from tests.gradients import compiled
+from tests.shapes_only import shapes_only
 
 pytestmark = pytest.mark.backends
 
@@ -24,9 +25,9 @@ def frames(*shape):
     return np.random.default_rng(0).integers(0, 256, (*shape, 3), "uint8")
 
 
-def shapes_only(application, **options):
+def make_shapes(application, **options):
     """A backbone whose weights have shapes but no values."""
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only():
         return ApplicationBackbone(application, **options)
 
 
@@ -83,7 +84,7 @@ def test_a_file_keeps_the_weights(backbone, tmp_path):
     ],
 )
 def test_each_network_gets_the_pixels_that_it_was_trained_on(application, expected):
-    backbone = shapes_only(application, input_size=(32, 32))
+    backbone = make_shapes(application, input_size=(32, 32))
     colour = np.broadcast_to(np.array([10, 20, 250], "uint8"), (1, 40, 50, 3))
     pixels = numpy(backbone.preprocess(colour))
     np.testing.assert_allclose(
@@ -114,7 +115,7 @@ def test_input_sizes_are_kerass_defaults(monkeypatch):
 
 def test_its_own_type_does_not_change_the_global_one():
     before = keras.config.dtype_policy()
-    backbone = shapes_only("MobileNet", input_size=(32, 32), dtype="mixed_bfloat16")
+    backbone = make_shapes("MobileNet", input_size=(32, 32), dtype="mixed_bfloat16")
     assert keras.config.dtype_policy() == before
     assert backbone.network.get_layer("conv1").compute_dtype == "bfloat16"
 
@@ -123,7 +124,7 @@ def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="'MobileNetv2'.*MobileNetV2"):
         ApplicationBackbone("MobileNetv2")
     with pytest.raises(ValueError, match="No such layer: nothing"):
-        shapes_only("MobileNet", output="nothing")
+        make_shapes("MobileNet", output="nothing")
 
 
 if __name__ == "__main__":

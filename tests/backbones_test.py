@@ -16,6 +16,7 @@ from glimpse.models.googlenet import GoogLeNet
 from glimpse.models.resnet152 import ResNet152
 from glimpse.models.small_backbone import SmallBackbone
 from glimpse.models.vgg19 import VGG19
+from tests.shapes_only import shapes_only
 
 pytestmark = pytest.mark.backends
 # What the papers read, of frames or chunks of 16.
@@ -33,9 +34,9 @@ FEATURES = {
 VGG19_LAYERS = {"fc6": 102_764_544, "fc7": 16_781_312, "fc8": 4_097_000}
 
 
-def _shapes_only(name, **options):
+def _make_shapes(name, **options):
     """A backbone whose weights have shapes but no values."""
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only():
         return create_backbone(name, weights=None, **options)
 
 
@@ -58,28 +59,37 @@ def test_names_are_sorted_and_known():
 def test_every_backbone_declares_its_features():
     assert set(FEATURES) == {name for name in list_backbones() if "/" not in name}
     for name, shape in FEATURES.items():
-        backbone = _shapes_only(name)
+        backbone = _make_shapes(name)
         assert backbone.feature_shape == shape
         count = getattr(backbone, "frames_per_input", 1)
         assert count == (16 if name == "c3d" else 1)
         frames = (3, *([count] if count > 1 else []), 50, 60, 3)
         assert tuple(backbone.compute_output_shape(frames)) == (3, *shape)
-    assert _shapes_only("applications/MobileNetV2").feature_shape == (7, 7, 1280)
+    assert _make_shapes("applications/MobileNetV2").feature_shape == (7, 7, 1280)
 
 
-def test_the_table_tells_what_each_reads_and_gives():
-    rows = {row["name"]: row for row in describe_backbones("[cs]*")}
-    assert list(rows) == ["c3d", "small"]
-    assert rows["c3d"]["reads"] == "16 x 112 x 112" and rows["c3d"]["features"] == "4096"
-    assert rows["small"]["parameters"] == "133,360" and rows["small"]["weights"] == "shipped"
+def test_the_table_tells_the_options_and_where_weights_come_from():
+    rows = {row["name"]: row for row in describe_backbones("[csg]*")}
+    assert list(rows) == ["c3d", "googlenet", "googlenet_slim", "googlenet_torchvision", "small"]
+    assert rows["small"] == {
+        "name": "small",
+        "class": "SmallBackbone",
+        "weights": "shipped",
+        "options": "",
+    }
+    assert rows["c3d"]["options"].startswith("output='fc6', classes=487, mean='cube'")
+    assert rows["googlenet_slim"]["options"] == "output='inception_5b', classes=None"
+    assert rows["googlenet_slim"]["weights"] == "glimpse convert"
     (row,) = describe_backbones("applications/VGG16")
-    assert row["class"] == "ApplicationBackbone"
+    assert row["options"] == "output=None, input_size=None" and row["weights"] == "imagenet"
+    (row,) = describe_backbones("pix*")
+    assert row["weights"] == "none"
 
 
 def test_names_of_families_stand_for_their_option():
-    assert _shapes_only("googlenet").family == "caffe"
-    assert _shapes_only("googlenet", family="slim").family == "slim"
-    assert _shapes_only("googlenet_torchvision", output="pool5").family == "torchvision"
+    assert _make_shapes("googlenet").family == "caffe"
+    assert _make_shapes("googlenet", family="slim").family == "slim"
+    assert _make_shapes("googlenet_torchvision", output="pool5").family == "torchvision"
     with pytest.raises(ValueError, match="'googlenet_slim' has `family` = 'slim', and .*'caffe'"):
         create_backbone("googlenet_slim", weights=None, family="caffe")
 
@@ -102,26 +112,26 @@ def test_what_does_not_ship_is_said_with_a_way_to_get_it():
 
 def test_vgg19_has_the_published_parameters():
     counts = dict.fromkeys(VGG19_LAYERS, 0)
-    backbone = _shapes_only("vgg19", output="fc8")
+    backbone = _make_shapes("vgg19", output="fc8")
     for name, shape in _layer_shapes(backbone).items():
         if name.startswith("fc"):
             counts[name.split("/")[0]] += math.prod(shape)
     assert counts == VGG19_LAYERS
     assert backbone.count_params() == 143_667_240
-    assert _shapes_only("vgg19").count_params() == 20_024_384
-    assert _shapes_only("vgg19", output="fc8", classes=205).count_params() == 140_410_125
-    assert _shapes_only("vgg19", output="fc8", classes=203).count_params() == 140_401_931
-    assert _shapes_only("vgg19", output="fc6").feature_shape == (4096,)
-    assert _shapes_only("vgg19", output="conv5_4").feature_shape == (14, 14, 512)
-    with keras.StatelessScope(initialize_variables=False):
+    assert _make_shapes("vgg19").count_params() == 20_024_384
+    assert _make_shapes("vgg19", output="fc8", classes=205).count_params() == 140_410_125
+    assert _make_shapes("vgg19", output="fc8", classes=203).count_params() == 140_401_931
+    assert _make_shapes("vgg19", output="fc6").feature_shape == (4096,)
+    assert _make_shapes("vgg19", output="conv5_4").feature_shape == (14, 14, 512)
+    with shapes_only():
         theirs = keras.applications.VGG19(weights=None, classifier_activation=None)
     shapes = [tuple(weight.shape) for weight in theirs.weights]
     assert list(_layer_shapes(backbone).values()) == shapes
 
 
 def test_resnet152_is_that_of_keras():
-    backbone = _shapes_only("resnet152", output="logits")
-    with keras.StatelessScope(initialize_variables=False):
+    backbone = _make_shapes("resnet152", output="logits")
+    with shapes_only():
         theirs = keras.applications.ResNet152(weights=None, classifier_activation=None)
     assert _layer_shapes(backbone) == _layer_shapes(theirs)
     for ours in backbone.network.layers[1:]:
@@ -133,8 +143,8 @@ def test_resnet152_is_that_of_keras():
     assert backbone.count_params() == 60_419_944
     trainable = sum(math.prod(weight.shape) for weight in backbone.trainable_weights)
     assert trainable == 60_268_520
-    assert _shapes_only("resnet152").count_params() == 58_370_944
-    assert _shapes_only("resnet152", output="conv4_block36_out").feature_shape == (14, 14, 1024)
+    assert _make_shapes("resnet152").count_params() == 58_370_944
+    assert _make_shapes("resnet152", output="conv4_block36_out").feature_shape == (14, 14, 1024)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,7 @@ def test_resnet152_is_that_of_keras():
     ],
 )
 def test_pixels_become_bgr_minus_the_mean(model_class, options, mean):
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only():
         backbone = model_class(**options)
     expected = np.float32([250, 20, 10]) - np.float32(mean)
     colour = np.broadcast_to(np.array([10, 20, 250], "uint8"), (1, 30, 40, 3))

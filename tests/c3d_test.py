@@ -11,6 +11,7 @@ from glimpse.models.c3d import C3D
 from glimpse.models.c3d_classifier import C3DClassifier
 from glimpse.models.pixels_backbone import PixelsBackbone
 from tests.gradients import compiled
+from tests.shapes_only import shapes_only
 
 pytestmark = pytest.mark.backends
 
@@ -37,9 +38,9 @@ TINY = {
 NAMES = ["wave", "jump", "run"]
 
 
-def shapes_only(*arguments, **options):
+def make_shapes(*arguments, **options):
     """A C3D whose weights have shapes but no values."""
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only():
         return C3D(*arguments, **options)
 
 
@@ -66,7 +67,7 @@ def classifier():
 
 
 def test_parameters_are_those_of_the_published_network():
-    backbone = shapes_only("probabilities")
+    backbone = make_shapes("probabilities")
     found = dict.fromkeys(PARAMETERS, 0)
     for weight in backbone.trainable_weights:
         found[weight.path.split("/")[-2]] += size([weight])
@@ -74,14 +75,14 @@ def test_parameters_are_those_of_the_published_network():
     assert size(backbone.trainable_weights) == sum(PARAMETERS.values()) == 79_991_015
     assert size(backbone.non_trainable_weights) == 16 * 128 * 171 * 3
     mean = (104, 117, 123)
-    assert shapes_only("fc7", mean=mean).count_params() == 77_995_776
-    assert shapes_only("fc6", mean=mean).count_params() == 61_214_464
-    assert shapes_only("fc8", classes=101, mean=mean).count_params() == 78_409_573
-    assert shapes_only("fc8", classes=203, mean=mean).count_params() == 78_827_467
+    assert make_shapes("fc7", mean=mean).count_params() == 77_995_776
+    assert make_shapes("fc6", mean=mean).count_params() == 61_214_464
+    assert make_shapes("fc8", classes=101, mean=mean).count_params() == 78_409_573
+    assert make_shapes("fc8", classes=203, mean=mean).count_params() == 78_827_467
 
 
 def test_stages_have_the_published_sizes():
-    network = shapes_only("fc8").network
+    network = make_shapes("fc8").network
     stages = {
         "conv1a": (16, 112, 112, 64),
         "pool1": (16, 56, 56, 64),
@@ -95,11 +96,11 @@ def test_stages_have_the_published_sizes():
     }
     for name, shape in stages.items():
         assert tuple(network.get_layer(name).output.shape) == (None, *shape), name
-    backbone = shapes_only()
+    backbone = make_shapes()
     assert backbone.feature_shape == (4096,) and backbone.frames_per_input == 16
     assert backbone.input_size == (112, 112)
     assert backbone.compute_output_shape((5, 16, 240, 320, 3)) == (5, 4096)
-    assert shapes_only("pool5").feature_shape == (1, 4, 4, 512)
+    assert make_shapes("pool5").feature_shape == (1, 4, 4, 512)
 
 
 def caffe_pool(x, kernel):
@@ -117,7 +118,7 @@ def caffe_pool(x, kernel):
 
 def test_pools_are_those_of_caffe():
     """The last windows of `pool5` are cut: it pads below and to the right, not on both sides."""
-    network = shapes_only("pool5").network
+    network = make_shapes("pool5").network
     random = np.random.default_rng(0)
     for name in ("pool1", "pool5"):
         layer = network.get_layer(name)
@@ -131,7 +132,7 @@ def test_pools_are_those_of_caffe():
 
 
 def test_the_centre_minus_its_part_of_the_mean_is_read():
-    backbone = shapes_only("pool5", mean=(1, 2, 3), scale=0.5)
+    backbone = make_shapes("pool5", mean=(1, 2, 3), scale=0.5)
     frame = np.zeros((1, 16, 128, 171, 3), "float32")
     frame[..., 0] = np.arange(128)[:, None]  # R: the row
     frame[..., 1] = np.arange(171)  # G: the column
@@ -159,14 +160,14 @@ def test_the_mean_cube_is_taken_off_where_it_belongs():
 def test_frames_are_resized_as_opencv_does():
     cv2 = pytest.importorskip("cv2")
     clip = frames(1, 16, 40, 61)
-    pixels = numpy(shapes_only("pool5", mean=(0, 0, 0)).preprocess(clip))[0]
+    pixels = numpy(make_shapes("pool5", mean=(0, 0, 0)).preprocess(clip))[0]
     for index in (0, 15):
         resized = cv2.resize(clip[0, index].astype("float32"), (171, 128))
         np.testing.assert_allclose(pixels[index], resized[8:120, 29:141, ::-1], atol=2e-2)
 
 
 def test_pixels_are_what_c3d_resizes_to():
-    backbone = shapes_only("pool5", mean=(1, 2, 3))
+    backbone = make_shapes("pool5", mean=(1, 2, 3))
     pixels = PixelsBackbone()
     clip = frames(1, 16, 50, 60)
     stored = numpy(pixels(clip[0]))
@@ -261,7 +262,7 @@ def test_a_backbone_that_does_not_fit_is_refused(tmp_path, classifier):
 
 
 def test_the_classifier_at_the_papers_size():
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only():
         model = C3DClassifier(203)
         model.build((None, 192, 112, 112, 3))
     assert model.count_params() == 78_827_467
@@ -288,7 +289,7 @@ def test_frames_of_a_wrong_shape_are_refused(classifier):
             classifier(np.zeros(shape, "uint8"))
     for shape in ((2, 12, 9, 11, 3), (16, 9, 11, 3)):
         with pytest.raises(ValueError, match=r"frames must have shape \(batch, 16, .*chunks of 16"):
-            shapes_only("pool5")(np.zeros(shape, "uint8"))
+            make_shapes("pool5")(np.zeros(shape, "uint8"))
     with pytest.raises(ValueError, match="attention_override"):
         classifier(clips(), attention_override=np.ones((2, 2)))
 

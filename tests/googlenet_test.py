@@ -9,6 +9,7 @@ from keras import ops
 
 from glimpse.models.googlenet import GoogLeNet
 from tests.gradients import compiled
+from tests.shapes_only import shapes_only
 
 pytestmark = pytest.mark.backends
 
@@ -45,9 +46,9 @@ STAGES = {
 FAMILIES = ("caffe", "torchvision", "slim")
 
 
-def shapes_only(*arguments, **options):
+def make_shapes(*arguments, **options):
     """A backbone whose weights have shapes but no values."""
-    with keras.StatelessScope(initialize_variables=False):
+    with shapes_only():
         return GoogLeNet(*arguments, **options)
 
 
@@ -69,7 +70,7 @@ def frames(*shape, seed=0):
 
 @pytest.fixture(scope="module")
 def whole():
-    return {family: shapes_only(family, "probabilities") for family in FAMILIES}
+    return {family: make_shapes(family, "probabilities") for family in FAMILIES}
 
 
 def test_parameters_of_each_layer_are_those_of_the_published_network(whole):
@@ -94,13 +95,13 @@ def test_parameters_of_each_layer_are_those_of_the_published_network(whole):
 def test_parameters_in_total(whole, family, total, trainable, body):
     assert whole[family].count_params() == total
     assert size(whole[family].trainable_weights) == trainable
-    assert shapes_only(family).count_params() == body
+    assert make_shapes(family).count_params() == body
     convolutions = [x for x in whole[family].network.layers if isinstance(x, keras.layers.Conv2D)]
     assert len(convolutions) == 57
 
 
 def test_slim_with_the_thousand_classes_of_the_others():
-    assert shapes_only("slim", "loss3_classifier", classes=1000).count_params() == 6_632_184
+    assert make_shapes("slim", "loss3_classifier", classes=1000).count_params() == 6_632_184
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -109,7 +110,7 @@ def test_stages_have_the_papers_sizes(whole, family):
         shape = whole[family].network.get_layer(name).output.shape
         assert tuple(shape) == (None, side, side, channels), name
     assert whole[family].feature_shape == ((1001,) if family == "slim" else (1000,))
-    backbone = shapes_only(family)
+    backbone = make_shapes(family)
     assert backbone.feature_shape == (7, 7, 1024)
     assert backbone.compute_output_shape((4, 240, 320, 3)) == (4, 7, 7, 1024)
     assert backbone.input_size == (224, 224) and backbone.frames_per_input == 1
@@ -148,7 +149,7 @@ def test_frames_are_warped_whole(whole):
 @pytest.mark.parametrize(("family", "first"), [("caffe", 0), ("torchvision", 0), ("slim", 1)])
 def test_each_family_pads_conv1_its_own_way(family, first):
     """A kernel that keeps its centre reads every second pixel: from 0, or with slim from 1."""
-    layers = shapes_only(family).network.layers
+    layers = make_shapes(family).network.layers
     last = next(i for i, layer in enumerate(layers) if layer.name == "conv1_7x7_s2")
     pixels = frames(1, 224, 224).astype("float32")
     x = ops.convert_to_tensor(pixels)

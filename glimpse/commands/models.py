@@ -1,6 +1,6 @@
 """List the models of the zoo, their sizes, trained weights, and the recipes of published numbers.
 
-With --backbones, what turns frames into features, with sizes as they are by default.
+With --backbones, what turns frames into features, and its options as they are by default.
 With --recipes, every number that the papers print stands beside ours, where there is one; the
 recipe is a flag file for `glimpse train` (for `glimpse ensemble`, if it has members).
 
