@@ -56,7 +56,8 @@ def evaluate(
         (ids of the clips below `min_video_frames`), `videos` (one dict each) and `stamp`.
 
     Raises:
-        ValueError: If the model does not fit the features, or the rule not the labels.
+        ValueError: If the model does not fit the features, or the rule not the labels; if a
+            feature or an answer is not finite.
     """
     if rule == "majority" and index.multi_label:
         raise ValueError("rule='majority' counts one label a window; these clips have several.")
@@ -132,12 +133,26 @@ def _answers(model, windows, measurement, batch_size, progress):
     batches = windows.in_order(batch_size)
     for x, labels in tqdm(batches, f"evaluating {model.name}", disable=not progress):
         outputs = model.predict_on_batch(x)
-        measurement.add(sum(map(len, probabilities)), outputs)
+        first = sum(map(len, probabilities))
+        _check_answers(outputs, windows, first)
+        measurement.add(first, outputs)
         probabilities.append(np.asarray(outputs["probabilities"], "float64"))
         if not windows.index.multi_label:
             guesses = np.asarray(outputs["step_probabilities"]).argmax(axis=2)  # (batch, steps)
             step_hits.append((guesses == np.asarray(labels)[:, None]).mean(axis=1))
     return np.concatenate(probabilities), step_hits
+
+
+def _check_answers(outputs, windows, first):
+    """Tells whether features or weights are to blame for answers that are no numbers."""
+    wrong = ~np.isfinite(np.asarray(outputs["probabilities"])).all(axis=1)
+    if wrong.any():
+        number = windows.window_clips[first + int(np.argmax(wrong))]
+        windows.check_finite(number)
+        raise ValueError(
+            f"The model answers NaN for {windows.clips[number].path}, whose features are finite: "
+            "its weights are not, or too large; train it anew."
+        )
 
 
 def _accuracies(windows, probabilities, found, step_hits):

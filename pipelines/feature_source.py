@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from glimpse.pipelines.feature_store import count_not_finite
 from glimpse.pipelines.vector_pooling import pool_to_vectors, vector_shape
 
 
@@ -34,7 +35,7 @@ class FeatureSource:
         for clip, *keys in zip(clips, *self._keys, strict=True):
             if None in keys:
                 raise ValueError(
-                    f"flips: the features of {clip.path} in {index.folder} hold no mirrored "
+                    f"--flips: the features of {clip.path} in {index.folder} hold no mirrored "
                     "frames: extract them with --flips."
                 )
             shape = (clip.num_frames, *index.feature_shape)
@@ -53,7 +54,11 @@ class FeatureSource:
         self._held = None
 
     def hold(self):
-        """Reads everything into memory."""
+        """Reads everything into memory.
+
+        Raises:
+            ValueError: If a feature is NaN or infinite.
+        """
         if self._held is not None:
             return
         held = np.empty((len(self._keys), self._counts.sum(), *self.step_shape), self._held_dtype)
@@ -61,8 +66,9 @@ class FeatureSource:
         # Outside of whatever graph is being traced, so that it is captured and not copied in.
         with tf.init_scope(), tf.device("CPU"):
             for row, keys in zip(held, self._keys, strict=True):
-                for key, count, end in zip(keys, self._counts, ends, strict=True):
-                    row[end - count : end] = self._pooled(self._index.store.read(key))
+                for clip, key, end in zip(self._clips, keys, ends, strict=True):
+                    features = self._read(clip, key)
+                    row[end - len(features) : end] = self._pooled(features)
             starts = np.stack([ends - self._counts + i * ends[-1] for i in range(len(self._keys))])
             self._held = (
                 tf.constant(held.reshape((-1, *self.step_shape))),
@@ -81,6 +87,21 @@ class FeatureSource:
             return tf.ensure_shape(features, (None, *self.step_shape))
 
         return read
+
+    def check_finite(self, number):
+        """Raises ValueError if a feature of the clip of this number is NaN or infinite."""
+        for keys in self._keys:
+            self._read(self._clips[number], keys[number])
+
+    def _read(self, clip, key):
+        features = self._index.store.read(key)
+        if count_not_finite(features):
+            what = "NaN" if np.isnan(features).any() else "infinite numbers"
+            raise ValueError(
+                f"The features of {clip.path} in {self._index.folder} hold {what}: extract them "
+                "again."
+            )
+        return features
 
     def _pooled(self, features):
         if self._pooling is None:

@@ -97,6 +97,14 @@ def _checked_dtype(dtype):
     return dtype
 
 
+def count_not_finite(features):
+    """Returns how many values of a float16 or float32 array are NaN or infinite."""
+    # Told by the bits of the exponent, in little more time than reading them takes.
+    features = np.ascontiguousarray(features)
+    bits, exponent = _EXPONENTS[features.dtype.name]
+    return int(np.count_nonzero((features.view(bits) & bits(exponent)) == exponent))
+
+
 class FeatureStore:
     """A folder with one .npy file per video, `(frames, ...)`, named by `feature_key`.
 
@@ -230,8 +238,7 @@ class FeatureWriter:
         features = np.ascontiguousarray(features)
         if features.dtype != self._dtype:
             raise ValueError(f"Features must be {self._dtype.name}, got {features.dtype.name}.")
-        bits, exponent = _EXPONENTS[self._dtype.name]
-        infinite = np.count_nonzero((features.view(bits) & bits(exponent)) == exponent)
+        infinite = count_not_finite(features)
         if infinite:
             cure = ' or are above 65504; use dtype="float32"' if self._dtype.itemsize == 2 else ""
             raise ValueError(f"{infinite} features of {features.size} are not finite{cure}.")

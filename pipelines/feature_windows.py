@@ -66,7 +66,7 @@ class FeatureWindows:
         self.left_out = tuple(clip for clip in found if clip.video_frames < least)
         if not self.clips:
             raise ValueError(
-                f"min_video_frames is {least}, and all {len(found)} clips of split {split!r} in "
+                f"--min_video_frames={least}: all {len(found)} clips of split {split!r} in "
                 f"{index.folder} are shorter."
             )
         self.index = index
@@ -128,6 +128,11 @@ class FeatureWindows:
                 self._in_time[name] = self._relate(index, clips)
             shape = tuple(index.feature_shape)
             reads_vectors = READS_VECTORS.get(name, True)
+            if name == "frames" and (len(shape) != 3 or shape[-1] != 3):
+                raise ValueError(
+                    f"The model reads frames (height, width, 3), but the features in "
+                    f"{index.folder} are {shape} a frame: extract with --backbone=pixels."
+                )
             if not reads_vectors and len(shape) != 3:
                 raise ValueError(
                     f"The model reads {name} (height, width, features), but the features in "
@@ -176,6 +181,11 @@ class FeatureWindows:
         ]
         return np.array(ratios), np.array([clip.num_frames - 1 for clip in attended], "float64")
 
+    def check_finite(self, number):
+        """Raises ValueError if a feature of the clip of this number is NaN or infinite."""
+        for source in self._sources.values():
+            source.check_finite(number)
+
     @property
     def num_windows(self):
         """Windows in evaluation."""
@@ -198,7 +208,12 @@ class FeatureWindows:
         return np.minimum(numbers, last).astype("int32")
 
     def in_order(self, batch_size):
-        """Returns every window of evaluation once, in order: batches of `(x, label)`."""
+        """Returns every window of evaluation once, in order: batches of `(x, label)`.
+
+        Raises:
+            ValueError: If a feature of a split that is held in memory is NaN or infinite.
+        """
+        self._hold()
         windows = {
             "clip": self.window_clips.astype("int32"),
             "steps": self._frames,
@@ -222,7 +237,12 @@ class FeatureWindows:
             per_clip: Windows taken from each clip in an epoch, at random and with replacement;
                 None takes every block of every clip once, as Sharma et al. do, or one random
                 window of each.
+
+        Raises:
+            ValueError: As `in_order`.
         """
+        # Here and not where epochs are traced: there TensorFlow wraps errors in its own words.
+        self._hold()
 
         def epoch_windows(epoch):
             return self._read(self._training.epoch(epoch, seed, per_clip)).batch(batch_size)
@@ -234,12 +254,14 @@ class FeatureWindows:
         """Returns the number of batches in one epoch of `shuffled`."""
         return -(-self._training.number(per_clip) // batch_size)
 
-    def _read(self, windows):
-        """Reads the features and labels of windows, elements as of `TrainingWindows.epoch`."""
-        labels = tf.constant(self.labels)
+    def _hold(self):
         if self._fits:
             for source in self._sources.values():
                 source.hold()
+
+    def _read(self, windows):
+        """Reads the features and labels of windows, elements as of `TrainingWindows.epoch`."""
+        labels = tf.constant(self.labels)
         gathers = {name: source.gather() for name, source in self._sources.items()}
 
         def read(window):

@@ -82,6 +82,10 @@ def train(features, run, config, resume=False, progress=True, attended_features=
         history = load_run_state(run / STATE_FILE, model)
     elif config.initialize_from:
         take_initial_weights(model, config.initialize_from)
+    batches = windows.shuffled(
+        config.batch_size, config.seed, len(history), config.windows_per_clip
+    )
+    validation_batches = validation.in_order(config.batch_size)
     # Only now: choices that cannot be built must not leave a folder that looks like a run.
     run.mkdir(parents=True, exist_ok=True)
     write_json(run / CONFIG_FILE, described)
@@ -92,8 +96,8 @@ def train(features, run, config, resume=False, progress=True, attended_features=
         callbacks.append(TrainingProgress(config.model))
     if not checkpoint.is_patience_lost:
         model.fit(
-            windows.shuffled(config.batch_size, config.seed, len(history), config.windows_per_clip),
-            validation_data=validation.in_order(config.batch_size),
+            batches,
+            validation_data=validation_batches,
             initial_epoch=len(history),
             epochs=config.epochs,
             steps_per_epoch=steps,
@@ -138,11 +142,12 @@ class RunCheckpoint(keras.callbacks.Callback):
         self._started = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"the loss of epoch {epoch + 1} is {logs['loss']}: train anew with a lower "
-                "--learning_rate or a --clip_norm."
-            )
+        for name, value in logs.items():
+            if not math.isfinite(value):
+                raise ValueError(
+                    f"the {name} of epoch {epoch + 1} is {value}: train anew with a lower "
+                    "--learning_rate or a --clip_norm."
+                )
         seconds = round(time.monotonic() - self._started, 3)
         row = {"epoch": epoch, **{name: float(value) for name, value in logs.items()}}
         self.history.append({**row, "seconds": seconds})

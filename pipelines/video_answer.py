@@ -145,11 +145,12 @@ class VideoAnswerer:
 
         Raises:
             VideoError: If the file cannot be decoded, or has too low a frame rate for the model.
+            ValueError: If a feature or an answer is not finite.
         """
         windows = VideoWindows(path, self.sampling, self._functions)
         probabilities, found = [], iter(windows)
         while batch := list(itertools.islice(found, self.batch_size)):
-            outputs = self._outputs([window.inputs for window in batch])
+            outputs = self._outputs(path, [window.inputs for window in batch])
             probabilities += list(np.asarray(outputs["probabilities"], "float64"))
         for warning in windows.warnings:
             logging.warning("%s", warning)
@@ -201,7 +202,7 @@ class VideoAnswerer:
         """
         windows = VideoWindows(path, self.sampling, self._functions, start)
         window = next(iter(windows))
-        outputs = self._outputs([window.inputs])
+        outputs = self._outputs(path, [window.inputs])
         attended = [name for name in window.frames if name not in READS_VECTORS]
         if "attention_weights" not in outputs or len(attended) != 1:
             raise ValueError(
@@ -263,7 +264,7 @@ class VideoAnswerer:
             ValueError: If the model has no gaze.
         """
         if attention_override is None:
-            outputs = self._outputs([{"features": window.features}])
+            outputs = self._outputs(window.path, [{"features": window.features}])
         else:
             outputs = self.classifier(
                 window.features[None],
@@ -294,10 +295,23 @@ class VideoAnswerer:
             video_name=_name(window.path),
         )
 
-    def _outputs(self, windows):
+    def _outputs(self, path, windows):
         """The model's outputs for windows, dicts of inputs by name."""
         x = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
-        return self.classifier.predict_on_batch(x if len(x) > 1 else next(iter(x.values())))
+        for name, each in x.items():
+            if not np.isfinite(each).all():
+                backbone = self._functions[name].backbone
+                raise ValueError(
+                    f"{path}: the backbone {getattr(backbone, 'name', backbone)} gives features "
+                    "that are NaN or infinite: its weights are damaged, or its numbers too large."
+                )
+        outputs = self.classifier.predict_on_batch(x if len(x) > 1 else next(iter(x.values())))
+        if not np.isfinite(outputs["probabilities"]).all():
+            raise ValueError(
+                f"{path}: the model answers NaN, though the features are finite: its weights are "
+                "not, or too large; train it anew."
+            )
+        return outputs
 
 
 def _name(path):

@@ -1,5 +1,7 @@
 """Evaluation against answers worked out by hand, and the checks before it."""
 
+import functools
+
 import numpy as np
 import pytest
 from keras import ops
@@ -7,7 +9,7 @@ from keras import ops
 import glimpse
 from glimpse.models.step_classifier import StepClassifier
 from glimpse.pipelines.evaluation import evaluate
-from glimpse.pipelines.feature_windows import WindowSampling
+from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
 from tests.synthetic_features import LABEL_NAMES, SHAPE, make_features
 
 SAMPLING = WindowSampling(num_frames=4)
@@ -100,6 +102,29 @@ def test_a_model_without_a_gaze_has_no_localisation(index):
     results = evaluate(model, index, "test", SAMPLING, truth_of(index), progress=False)
     assert results["localisation"] is None
     assert len(results["videos"]) == 6
+
+
+@pytest.mark.parametrize("place", ["features", "weights"])
+def test_answers_that_are_not_numbers_are_traced_to_features_or_weights(
+    tmp_path, monkeypatch, place
+):
+    index = make_features(tmp_path, counts=(3, 3, 3))
+    model = glimpse.create_model("softmax_regression", 3, label_names=LABEL_NAMES)
+    model.build((None, 4, *SHAPE))
+    words = "^The model answers NaN for /videos/test_0.mp4, whose features are finite"
+    if place == "weights":
+        model.weights[0].assign(np.full(model.weights[0].shape, np.nan))
+    else:
+        words = f"^The features of /videos/test_1.mp4 in {tmp_path} hold NaN"
+        path = index.store.path(index.clips("test")[1].key)
+        features = np.load(path)
+        features[0, 0, 0, 0] = np.nan
+        np.save(path, features)
+        # As with a split that is too large to be held.
+        windows = functools.partial(FeatureWindows, memory_bytes=0)
+        monkeypatch.setattr("glimpse.pipelines.evaluation.FeatureWindows", windows)
+    with pytest.raises(ValueError, match=words):
+        evaluate(model, index, "test", SAMPLING, progress=False)
 
 
 def test_models_of_other_classes_or_features_are_refused(index):

@@ -109,6 +109,26 @@ def test_damaged_features_are_named_with_the_remedy(tmp_path):
         FeatureWindows(index, "val", WindowSampling(num_frames=4))
 
 
+@pytest.mark.parametrize("memory_bytes", [10**9, 0])
+def test_features_that_are_not_numbers_are_named_with_folder_and_clip(tmp_path, memory_bytes):
+    index = make_features(tmp_path)
+    path = index.store.path(index.clips("val")[2].key)
+    features = np.load(path)
+    sampling = WindowSampling(num_frames=4)
+    for value, what in ((np.nan, "NaN"), (np.inf, "infinite numbers")):
+        features[1, 0, 0, 1] = value
+        np.save(path, features)
+        windows = FeatureWindows(index, "val", sampling, memory_bytes=memory_bytes)
+        windows.check_finite(1)
+        words = f"^The features of .*val_2.mp4 in {tmp_path} hold {what}: extract them again"
+        with pytest.raises(ValueError, match=words):
+            windows.check_finite(2)
+        if memory_bytes:
+            for read in (windows.in_order, lambda size, of=windows: of.shuffled(size, 0)):
+                with pytest.raises(ValueError, match=words):
+                    read(2)
+
+
 def test_a_missing_split_and_a_rate_above_the_videos_are_named(tmp_path):
     index = make_features(tmp_path, counts=(3, 0, 3))
     with pytest.raises(ValueError, match="no clip of split 'val'"):

@@ -188,6 +188,25 @@ def test_a_loss_that_is_not_a_number_stops_the_run(features, tmp_path):
         train(features, tmp_path / "run", config, progress=False)
 
 
+def test_features_that_are_not_numbers_leave_no_run_behind(tmp_path):
+    index = make_features(tmp_path / "features")
+    path = index.store.path(index.clips("val")[2].key)
+    damaged = np.load(path)
+    damaged[0, 0, 0, 0] = np.nan
+    np.save(path, damaged)
+    with pytest.raises(ValueError, match="^The features of .*val_2.mp4 in .* hold NaN"):
+        train(tmp_path / "features", tmp_path / "run", CONFIG, progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_number_of_an_epoch_must_be_finite(tmp_path):
+    """As where the features are too many to be held, and those of validation hold NaN."""
+    checkpoint = training.RunCheckpoint(tmp_path, [], "val_accuracy")
+    with pytest.raises(ValueError, match="^the val_loss of epoch 3 is nan"):
+        checkpoint.on_epoch_end(2, {"loss": 1.0, "val_accuracy": 0.5, "val_loss": float("nan")})
+    assert not checkpoint.history and not list(tmp_path.iterdir())
+
+
 @pytest.mark.slow
 def test_a_run_compiled_by_xla_trains_from_the_command_line(features, tmp_path):
     """In a process of its own: where operations are deterministic, Keras leaves XLA out."""

@@ -113,5 +113,21 @@ def test_what_is_missing_or_too_much_is_named(model, tmp_path):
         VideoAnswerer(model, TinyBackbone()).answer(tmp_path / "none.mp4")
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_answers_that_are_not_numbers_are_traced_to_backbone_or_model(model, tmp_path, value):
+    class Broken(TinyBackbone):
+        def call(self, frames, training=None):
+            return super().call(frames) + value
+
+    path = write_video(tmp_path / "clip.avi", "FFV1", 9)
+    with pytest.raises(ValueError, match="clip.avi: the backbone broken.* gives features that are"):
+        VideoAnswerer(model, Broken()).answer(path)
+    other = glimpse.create_model("softmax_regression", 3, sampling=model.sampling)
+    other.build((None, 4, 2, 2, 3))
+    other.weights[0].assign(np.full(other.weights[0].shape, value))
+    with pytest.raises(ValueError, match="clip.avi: the model answers NaN, though the features"):
+        VideoAnswerer(other, TinyBackbone()).answer(path)
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

@@ -8,7 +8,7 @@ import pytest
 
 from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
 from glimpse.pipelines.sampling import part_frames, sample_frames, sample_windows, spread_frames
-from tests.synthetic_features import make_numbered_features
+from tests.synthetic_features import make_features, make_numbered_features
 
 LENGTHS = {"train": (40, 9, 25, 200), "val": (30, 41)}
 
@@ -301,7 +301,7 @@ def test_short_videos_are_left_out_and_named(chunks_and_frames):
     assert [clip.clip_id for clip in windows.left_out] == ["train_3"]
     assert [clip.clip_id for clip in windows.clips] == ["train_0", "train_1", "train_2"]
     assert windows.labels.tolist() == [0, 1, 2]
-    with pytest.raises(ValueError, match="min_video_frames is 9999, and all 4 clips"):
+    with pytest.raises(ValueError, match="--min_video_frames=9999: all 4 clips"):
         FeatureWindows(chunks, "train", WindowSampling(min_video_frames=9999), ("inputs",))
 
 
@@ -350,6 +350,9 @@ def test_wrong_inputs_are_refused_by_name(index, tmp_path):
     plain = make_numbered_features(tmp_path, {"train": (6,)})
     with pytest.raises(ValueError, match="train_0.mp4 .* no mirrored frames: .*--flips"):
         vectors(plain, flips=True)
+    maps = make_features(tmp_path / "maps")
+    with pytest.raises(ValueError, match=r"reads frames .* \(2, 3, 4\) .*--backbone=pixels"):
+        FeatureWindows(maps, "train", WindowSampling(4), ("frames",))
     for options, message in (
         ({"sampling_rule": "all"}, "sampling_rule must be one of"),
         ({"pooling": "sum"}, "pooling must be one of"),
