@@ -43,7 +43,8 @@ class WindowSampling:
         block_stride: Steps from one block's start to the next block's, at least 1.
         sampling_rule: One of the table's.
         eval_windows: Windows a video in evaluation; None takes the table's. For `blocks` as many
-            of them, evenly spaced; for `random_frames` the mean over as many draws.
+            of them, evenly spaced, or all where a video has fewer; for `random_windows` and
+            `random_frames` as many draws, or one where there is only one to draw.
         flips: Whether each training window is mirrored with probability 1/2, and evaluation
             adds the mirrored copy of every window. Needs features extracted with mirrored frames.
         pooling: `"average"`, `"max"` or `"flatten"`: how maps become vectors, for models that

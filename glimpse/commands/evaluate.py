@@ -11,8 +11,8 @@ Example: glimpse evaluate --model=runs/soft --features=tiny_features --data=tiny
 from absl import flags
 from tabulate import tabulate
 
+from glimpse.feature_truth import read_feature_truth
 from glimpse.models import VideoClassifier
-from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import backbone_fingerprint
@@ -32,7 +32,8 @@ _SPLIT = flags.DEFINE_enum("split", "test", ["train", "val", "test"], "Which cli
 _RULE = flags.DEFINE_enum(
     "rule", "mean", ["mean", "majority"], "How a video's windows become one answer."
 )
-# How the windows are cut; what is not given is as the model was trained.
+# How the windows are cut. What is not given is as the model was trained, but for block_stride:
+# every block is measured, however few of them the training took.
 _SAMPLING = {
     "num_frames": flags.DEFINE_integer(
         "num_frames", None, "Steps in a window. Default: as trained.", lower_bound=1
@@ -47,7 +48,10 @@ _SAMPLING = {
         "sampling_rule", None, SAMPLING_RULES, "How windows are cut. Default: as trained."
     ),
     "eval_windows": flags.DEFINE_integer(
-        "eval_windows", None, "Windows a video. Default: as trained.", lower_bound=1
+        "eval_windows",
+        None,
+        "Windows a video; all that there are where it has fewer. Default: as trained.",
+        lower_bound=1,
     ),
     "flips": flags.DEFINE_bool(
         "flips", None, "Whether to add the mirrored copy of each window. Default: as trained."
@@ -76,7 +80,7 @@ def main(argv):
         index,
         _SPLIT.value,
         _sampling(model.sampling or {}),
-        _truth(index),
+        read_feature_truth(_DATA.value, index, _SPLIT.value),
         rule=_RULE.value,
         attended_index=attended,
         interpolated=_INTERPOLATED.value,
@@ -108,15 +112,6 @@ def _sampling(known):
         # Two ways to say the same.
         changes["step_stride"] = None
     return WindowSampling(**{**known, **changes})
-
-
-def _truth(index):
-    if not _DATA.value:
-        return None
-    truth = {clip.clip_id: clip.truth for clip in read_clips(_DATA.value).clips}
-    if not all(truth.get(clip.clip_id) for clip in index.clips(_SPLIT.value)):
-        raise ValueError(f"--data={_DATA.value}: knows no boxes for the clips of the features.")
-    return truth
 
 
 def _rows(results):

@@ -10,7 +10,7 @@ Example: glimpse publish --run=runs/soft --features=features --data=tiny
 
 from absl import flags
 
-from glimpse.pipelines.clips import read_clips
+from glimpse.feature_truth import read_feature_truth
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_windows import WindowSampling
@@ -32,9 +32,7 @@ def main(argv):
         raise ValueError(f"{argv[1]!r} is not a flag; flags are written --name=value.")
     model, backbone = load_trained_model(_RUN.value)
     index = FeatureIndex.load(_FEATURES.value)
-    truth = None
-    if _DATA.value:
-        truth = {clip.clip_id: clip.truth for clip in read_clips(_DATA.value).clips}
+    truth = read_feature_truth(_DATA.value, index, "test")
     results = evaluate(model, index, "test", WindowSampling(**model.sampling), truth)
     for path in publish(_RUN.value, backbone, results, _NAME.value, _COMMAND.value, _OUTPUT.value):
         print(path)

@@ -1,0 +1,40 @@
+"""What the data set in --data knows of the clips whose features are in --features."""
+
+from glimpse.models.weights_card import file_sha256
+from glimpse.pipelines.clips import read_clips
+from glimpse.pipelines.feature_store import feature_key
+
+
+def read_feature_truth(data, index, split):
+    """Returns {clip_id: truth} for the clips of a split, or None where `data` is None.
+
+    Args:
+        data: Folder of the data set, or None.
+        index: The `FeatureIndex`.
+        split: `"train"`, `"val"` or `"test"`.
+
+    Raises:
+        ValueError: If the features are not those of the data set's videos, or it knows nothing of
+            a clip.
+    """
+    if not data:
+        return None
+    clip_set, clips = read_clips(data), index.clips(split)
+    known = {clip.clip_id: clip for clip in clip_set.clips if clip.truth}
+    other = f"--data={data}: is not the data set of --features={index.folder}"
+    if known and clip_set.split_hash != index.split_hash:
+        raise ValueError(
+            f"{other}: its clips, labels or splits differ. Name the one they were extracted from."
+        )
+    if not all(clip.clip_id in known for clip in clips):
+        raise ValueError(f"--data={data}: knows no boxes for the clips of the features.")
+    for clip in clips:
+        # Data sets rendered from two seeds share the ids and labels of all clips.
+        video = file_sha256(known[clip.clip_id].path)
+        key = feature_key(video, index.backbone_fingerprint, index.dtype, index.decoder)
+        if key != clip.key:
+            raise ValueError(
+                f"{other}: its video {clip.clip_id} is another. Name the one they were extracted "
+                "from, or extract again."
+            )
+    return {clip.clip_id: known[clip.clip_id].truth for clip in clips}
