@@ -2,7 +2,7 @@
 
 import pathlib
 
-from glimpse.models import VideoClassifier, load_model
+from glimpse.models import VideoClassifier, list_models, load_model
 
 # By its name, the layer whose size is the number of classes.
 _CLASSES = "classes"
@@ -15,10 +15,16 @@ def find_initial_model(source):
         source: A run's folder, a `.keras` file or trained weights by name.
 
     Raises:
-        FileNotFoundError: If a folder holds no `best.keras`.
+        FileNotFoundError: If there is no such folder, file or name, or a folder holds no
+            `best.keras`.
     """
     path = pathlib.Path(source)
     if not path.is_dir():
+        if not path.is_file() and str(source) not in list_models(pretrained=True):
+            raise FileNotFoundError(
+                f"--initialize_from={source}: no such run folder, .keras file or weights by name "
+                "(`glimpse models --pretrained`)."
+            )
         return str(source)
     if not (path / "best.keras").is_file():
         raise FileNotFoundError(f"--initialize_from={source}: no best.keras in this folder.")

@@ -36,6 +36,14 @@ def make_classifier(config, label_names):
         raise ValueError(
             f"--model_options: {config.model} takes no such option ({error})."
         ) from error
+    except ValueError as error:
+        # What Keras says of arguments that reach its own constructor.
+        if not str(error).startswith("Unrecognized keyword arguments"):
+            raise
+        unknown = [name for name in config.model_options if repr(name) in str(error)]
+        raise ValueError(
+            f"--model_options: {config.model} takes no option {', '.join(unknown)}."
+        ) from error
 
 
 def make_optimizer(config, steps_per_epoch):

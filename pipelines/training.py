@@ -15,7 +15,7 @@ from tqdm import tqdm
 from glimpse.models.clip_labels import check_labels
 from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.feature_index import FeatureIndex
-from glimpse.pipelines.feature_windows import FeatureWindows
+from glimpse.pipelines.feature_windows import READS_VECTORS, FeatureWindows
 from glimpse.pipelines.initial_weights import find_initial_model, take_initial_weights
 from glimpse.pipelines.model_building import (
     describe_classifier,
@@ -51,15 +51,17 @@ def train(features, run, config, resume=False, progress=True, attended_features=
     Raises:
         ValueError: If the folder already holds a run and `resume` is False, or holds a run made
             with other choices; if a split is empty; or if features, model and choices do not fit.
+        FileNotFoundError: If `config.initialize_from` names nothing.
     """
     run = pathlib.Path(run)
-    index = FeatureIndex.load(features)
-    attended = FeatureIndex.load(attended_features) if attended_features else None
-    described = {"features": _describe(index), **dataclasses.asdict(config)}
-    if attended:
-        described["attended_features"] = _describe(attended)
+    described = {}
     if config.initialize_from:
         described["initial_weights_sha256"] = _hash_of_model(config.initialize_from)
+    index = FeatureIndex.load(features)
+    attended = FeatureIndex.load(attended_features) if attended_features else None
+    described |= {"features": _describe(index), **dataclasses.asdict(config)}
+    if attended:
+        described["attended_features"] = _describe(attended)
     if _is_finished(run, described, resume):
         return json.loads((run / RESULTS_FILE).read_text(encoding="utf-8"))
     # Two runs of one seed must agree to the bit, whatever the number of threads. Keras leaves out
@@ -212,11 +214,22 @@ def _check_fit(model, config, index, attended):
             f"--attended_features={attended.folder} has the classes "
             f"{', '.join(attended.label_names)}, {index.folder} {', '.join(index.label_names)}."
         )
+    if set(model.input_names) <= set(READS_VECTORS):
+        _require_default(config, ("attended_frames", "attended_place"), "attends to no frames")
+    if not any(READS_VECTORS.get(name, True) for name in model.input_names):
+        _require_default(config, ("pooling",), "reads no vectors")
     if model.multi_label and not index.multi_label:
         raise ValueError(
             f"--model_options: multi_label is true, but the clips of {index.folder} have one label "
             "each; leave it out."
         )
+
+
+def _require_default(config, names, why):
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name in names and value != field.default:
+            raise ValueError(f"--{field.name}={value}: {config.model} {why}; leave it out.")
 
 
 def _hash_of_model(source):

@@ -4,12 +4,13 @@ import dataclasses
 
 from glimpse.pipelines.window_sampling import WindowSampling
 
-# What is read only where another choice asks for it: {name: (that choice's name, its values)}.
+# What is read only where another choice asks for it: {name: (that choice's name, its value)}.
 _BELONGS_TO = {
-    "momentum": ("optimizer", ("sgd",)),
-    "decay_after": ("schedule", ("decay",)),
-    "decay_rate": ("schedule", ("decay",)),
-    "decay_every": ("schedule", ("decay",)),
+    "momentum": ("optimizer", "sgd"),
+    "decay_after": ("schedule", "decay"),
+    "decay_rate": ("schedule", "decay"),
+    "decay_every": ("schedule", "decay"),
+    "block_stride": ("sampling_rule", "blocks"),
 }
 _CHOICES = {
     "optimizer": ("adam", "sgd", "reference_adam", "adadelta"),
@@ -119,9 +120,14 @@ class TrainingConfig:
             self._require(name, getattr(self, name) in allowed, f"one of {', '.join(allowed)}")
         for field in dataclasses.fields(self):
             if field.name in _BELONGS_TO and getattr(self, field.name) != field.default:
-                other, values = _BELONGS_TO[field.name]
-                needed = f"left out unless --{other} is {values[0]}"
-                self._require(field.name, getattr(self, other) in values, needed)
+                other, value = _BELONGS_TO[field.name]
+                needed = f"left out unless --{other} is {value}"
+                self._require(field.name, getattr(self, other) == value, needed)
+        self._require(
+            "attention_penalty_reduction",
+            self.attention_penalty > 0 or self.attention_penalty_reduction == "sum",
+            "left out unless --attention_penalty is above 0",
+        )
         try:
             self.window_sampling  # noqa: B018
         except ValueError as error:

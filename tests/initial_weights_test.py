@@ -9,6 +9,7 @@ import pytest
 from glimpse.models import VideoClassifier, load_model
 from glimpse.pipelines.initial_weights import find_initial_model, take_initial_weights
 from glimpse.pipelines.model_building import make_classifier, prepare_classifier
+from glimpse.pipelines.training import train
 from glimpse.pipelines.training_config import TrainingConfig
 
 CONFIG = TrainingConfig(
@@ -83,6 +84,15 @@ def test_weights_of_another_model_are_refused(source, changes, words):
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="--initialize_from=.*no best.keras"):
         find_initial_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["RUN_ON_ACTIVITYNET", "runs/none.keras"])
+def test_a_name_of_nothing_is_told_with_its_flag_before_features_are_read(tmp_path, name):
+    config = dataclasses.replace(CONFIG, initialize_from=name)
+    words = f"^--initialize_from={name}: no such run folder, .keras file or weights by name"
+    with pytest.raises(FileNotFoundError, match=words):
+        train(tmp_path / "no_features", tmp_path / "run", config)
+    assert not (tmp_path / "run").exists()
 
 
 if __name__ == "__main__":

@@ -127,7 +127,7 @@ def test_a_flag_file_sets_every_choice(tmp_path):
         "--initialize_from=runs/one\n--sampling_rule=random_windows\n--eval_windows=40\n--flips\n"
         "--attended_frames=24\n--attended_place=middle\n--pooling=max\n--min_video_frames=192\n"
         "--step_stride=16\n--monitor=auc\n--batch_reduction=sum\n"
-        "--attention_penalty_reduction=mean\n",
+        "--attention_penalty=0.1\n--attention_penalty_reduction=mean\n",
         encoding="utf-8",
     )
     found = read_recipe(recipe, epochs=2)
@@ -136,7 +136,8 @@ def test_a_flag_file_sets_every_choice(tmp_path):
         decay_every=1, decay_rate=0.998, early_stopping=3, initialize_from="runs/one",
         sampling_rule="random_windows", eval_windows=40, flips=True, attended_frames=24,
         attended_place="middle", pooling="max", min_video_frames=192, step_stride=16,
-        monitor="auc", batch_reduction="sum", attention_penalty_reduction="mean", epochs=2,
+        monitor="auc", batch_reduction="sum", attention_penalty=0.1,
+        attention_penalty_reduction="mean", epochs=2,
     )  # fmt: skip
 
 
@@ -155,7 +156,7 @@ def test_the_released_codes_runs_in_the_docs_can_be_built(tmp_path):
         model = make_classifier(config, ["run", "jump", "sit"])
         prepare_classifier(model, config, {"features": (3, 2, 2, 6)}, 1)
         assert (config.optimizer, model.scored_steps, config.monitor) == (optimizer, steps, metric)
-        assert (model.batch_reduction, model.attention_penalty_reduction) == ("sum", "mean")
+        assert (model.batch_reduction, model.attention_penalty) == ("sum", 0)
         switches = (model.depth, model.attention, model.initial_state_units, model.initialization)
         assert switches == (1, "content", 0, "reference")
         assert model.recurrence_dropout == 0 and not model.unit_forget_bias
@@ -173,6 +174,14 @@ def test_the_released_codes_runs_in_the_docs_can_be_built(tmp_path):
         ({"optimizer": "sgd", "momentum": 1.0}, r"--momentum must be in \[0, 1\), got 1.0"),
         ({"momentum": 0.9}, "--momentum must be left out unless --optimizer is sgd, got 0.9"),
         ({"decay_after": 5}, "--decay_after must be left out unless --schedule is decay, got 5"),
+        (
+            {"sampling_rule": "random_windows", "block_stride": 2},
+            "--block_stride must be left out unless --sampling_rule is blocks, got 2",
+        ),
+        (
+            {"attention_penalty_reduction": "mean"},
+            "--attention_penalty_reduction must be left out unless --attention_penalty is above 0",
+        ),
         ({"schedule": "decay", "decay_rate": 0.0}, "--decay_rate must be above 0"),
         ({"schedule": "decay", "decay_every": -1}, "--decay_every must be at least 0"),
         ({"early_stopping": -1}, "--early_stopping must be at least 0"),
@@ -195,6 +204,10 @@ def test_choices_out_of_range_are_named(changes, words):
     [
         ({"attention_penalty": 1.0}, "--attention_penalty=1: softmax_regression does not attend"),
         ({"monitor": "auc"}, "--monitor=auc: with multi_label=False .* accuracy and loss"),
+        (
+            {"model_options": {"foo": 1, "dropout": 0.5}},
+            "^--model_options: softmax_regression takes no option foo.$",
+        ),
         ({"model_options": {"sampling": {}}}, "--model_options: softmax_regression takes no such"),
     ],
 )

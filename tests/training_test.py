@@ -352,7 +352,18 @@ def test_features_and_models_that_do_not_fit_leave_no_run_behind(features, two_s
     cases = [
         (CONFIG, {"attended_features": features}, "--attended_features=.*leave it out"),
         (TrainingConfig("softmax_regression", **one_label), {}, "have one label each"),
-        (dataclasses.replace(CONFIG, flips=True), {}, "mirrored|flips"),
+        (dataclasses.replace(CONFIG, flips=True), {}, "--flips: .*no mirrored"),
+        (
+            dataclasses.replace(CONFIG, attended_frames=4),
+            {},
+            "--attended_frames=4: soft_attention_small attends to no frames; leave it out",
+        ),
+        (dataclasses.replace(CONFIG, attended_place="last"), {}, "--attended_place=last: "),
+        (
+            dataclasses.replace(CONFIG, pooling="max"),
+            {},
+            "--pooling=max: soft_attention_small reads no vectors; leave it out",
+        ),
     ]
     for config, arguments, words in cases:
         with pytest.raises(ValueError, match=words):
