@@ -100,9 +100,21 @@ def execute(argv):
         rest = flags.FLAGS([program, *arguments])
     except flags.Error as error:
         return _fail(program, f"{_one_line(error)} `{program} --help` lists the flags.")
+    for name in _empty_flags(module):
+        return _fail(program, f"--{name}= has no value; give it one or leave the flag out.")
     if len(rest) > 1 and command not in _TAKE_FILES:
         return _fail(program, f"{rest[1]!r} is not a flag; flags are written --name=value.")
     return _call(program, module, rest)
+
+
+def _empty_flags(module):
+    """Names of the command's flags that were given an empty text.
+
+    As a path it would be the current folder, and elsewhere count as a flag that was left out.
+    """
+    own = flags.FLAGS.get_flags_for_module(module.__name__)
+    given = [flag for flag in own if flag.present and flag.value != flag.default]
+    return sorted(flag.name for flag in given if flag.value in ("", [], [""]))
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """What `--model` and `--backbone` may name on the command line, and how it is loaded."""
 
+import difflib
 import json
 import pathlib
 
 import keras
 
-from glimpse.models import VideoClassifier, create_backbone, list_backbones, load_model
+from glimpse.models import VideoClassifier, create_backbone, list_backbones, list_models, load_model
 from glimpse.models.step_training import StepTraining
 from glimpse.pipelines.feature_store import backbone_fingerprint
 
@@ -78,6 +79,12 @@ def _model_path(model):
         path = path / "best.keras"
         if not path.is_file():
             raise ValueError(f"--model={model}: no best.keras in this folder; train first.")
+    elif not path.is_file() and str(model) not in list_models(pretrained=True):
+        near = difflib.get_close_matches(str(model), list_models(pretrained=True), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else "."
+        raise FileNotFoundError(
+            f"--model={model}: no such run folder, .keras file or trained weights{hint}"
+        )
     return path
 
 

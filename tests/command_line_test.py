@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from glimpse_command import COMMANDS
+from tests.run_command import run_command
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -80,6 +81,25 @@ def test_bad_value_is_named(tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_empty_texts_are_refused_by_name(tmp_path, monkeypatch, capsys):
+    """An empty name of a folder would be the current one."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.flags").write_text("--initialize_from=\n")
+    for arguments, flag in (
+        (("train", "--features=x", "--run="), "--run="),
+        (("train", "--features=", "--run=x"), "--features="),
+        (("train", "--features=x", "--run=y", "--flagfile=empty.flags"), "--initialize_from="),
+        (("explain", "--model=", "--output=x"), "--model="),
+        (("class-table", "--output=x", "--names="), "--names="),
+    ):
+        assert run_command(*arguments) == 1
+        said = capsys.readouterr().err
+        assert said == (
+            f"glimpse {arguments[0]}: {flag} has no value; give it one or leave the flag out.\n"
+        )
+    assert [path.name for path in tmp_path.iterdir()] == ["empty.flags"]
+
+
 def test_debug_shows_the_traceback(tmp_path):
     done = glimpse("extract", f"--data={tmp_path}/none", f"--output={tmp_path}/o", "--debug")
     assert done.returncode != 0
@@ -97,7 +117,18 @@ def test_folder_that_is_missing_or_empty_is_named(tmp_path):
 
 def test_unknown_model_is_answered_with_the_nearest():
     done = glimpse("predict", "--model=soft_attention_smal", "clip.mp4")
-    assert_fails_in_one_line(done, "soft_attention_smal")
+    assert_fails_in_one_line(done, "--model=soft_attention_smal: no such run folder, .keras file")
+    assert_fails_in_one_line(done, "did you mean soft_attention_small.tiny_actions?")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("evaluate", "--features=x"), ("explain", "--output=x", "clip.mp4")]
+)
+def test_a_model_that_is_nowhere_is_named_with_its_flag(capsys, arguments):
+    for name in ("runs/typo", "runs/typo.keras"):
+        assert run_command(arguments[0], f"--model={name}", *arguments[1:]) == 1
+        words = f"--model={name}: no such run folder, .keras file or trained weights.\n"
+        assert capsys.readouterr().err == f"glimpse {arguments[0]}: {words}"
 
 
 def test_other_backends_are_refused():
