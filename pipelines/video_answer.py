@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from absl import logging
 
-from glimpse.models import VideoClassifier
+from glimpse.models import EnsembleClassifier, VideoClassifier
 from glimpse.pipelines.attention_measurement import actor_boxes
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.block_combination import combine_blocks
@@ -241,7 +241,7 @@ class VideoAnswerer:
         if tuple(self._functions) != ("features",):
             raise ValueError(
                 f"{self.classifier.name} has no gaze to show: it reads "
-                f"{', '.join(self._functions)}, not feature maps. Explain a soft_attention model."
+                f"{', '.join(self._functions)}, not feature maps. {self._advice()}"
             )
         windows = VideoWindows(path, sampling or self.sampling, self._functions, start)
         window = next(iter(windows))
@@ -273,8 +273,7 @@ class VideoAnswerer:
             )
         if "attention_weights" not in outputs:
             raise ValueError(
-                f"{self.classifier.name} has no gaze to show: it does not attend. "
-                "Explain a soft_attention model."
+                f"{self.classifier.name} has no gaze to show: it does not attend. {self._advice()}"
             )
         boxes = others = None
         if truth is not None:
@@ -294,6 +293,14 @@ class VideoAnswerer:
             model_name=model_name or self.classifier.name,
             video_name=_name(window.path),
         )
+
+    def _advice(self):
+        """What to do with a model that has no gaze."""
+        wanted = "Use a soft_attention or conv_attention model"
+        attended = [name for name in self._functions if name not in READS_VECTORS]
+        if len(attended) != 1 or isinstance(self.classifier, EnsembleClassifier):
+            return f"{wanted}."
+        return f"It attends to whole frames, which `glimpse highlight` shows. {wanted} for a gaze."
 
     def _outputs(self, path, windows):
         """The model's outputs for windows, dicts of inputs by name."""

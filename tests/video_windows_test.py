@@ -184,7 +184,7 @@ def test_chunks_are_shown_by_their_middle_frames(backbones, indices):
 def test_what_cannot_be_highlighted_or_looked_at_is_named(backbones, indices, tmp_path):
     path = indices["chunks"].entries[0].path
     answerer = VideoAnswerer(Weighing(3), backbones["corners"], WindowSampling(4))
-    with pytest.raises(ValueError, match="no gaze to show: it reads inputs, attended"):
+    with pytest.raises(ValueError, match="no gaze to show: it reads inputs, attended.*highlight"):
         answerer.gaze(path)
     with pytest.raises(ValueError, match=r"--start=2.7.*0.16 s.*2.80 s"):
         answerer.highlights(path, start=2.7)
