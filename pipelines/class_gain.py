@@ -135,8 +135,8 @@ def class_gain_canvas(gains, baseline_name, metric="accuracy"):
     canvas.rule(canvas.y)
     canvas.y += 34
     note = (
-        f"{METRICS[metric][1]} of each class: the gain in percentage points, the baseline's and "
-        "the model's in %, and the class's videos"
+        f"{METRICS[metric][1]} of each class: gain in percentage points, the baseline's and the "
+        "model's in %, its videos"
     )
     canvas.text(MARGIN, canvas.y, note, 22, GREY, room=canvas.right - MARGIN)
     return canvas
@@ -144,12 +144,14 @@ def class_gain_canvas(gains, baseline_name, metric="accuracy"):
 
 def _draw_gain(canvas, gain, zero, pixels):
     middle = canvas.y + _ROW_HEIGHT / 2 - 4
-    colour = RIGHT if gain.gain >= 0 else WRONG
+    points = round(100 * gain.gain, 1)
+    colour = RIGHT if points > 0 else WRONG if points < 0 else GREY
     canvas.text(MARGIN, middle, gain.label, 24, INK, room=_LABEL_WIDTH - 30)
     length = gain.gain * pixels
     canvas.rectangle(min(zero, zero + length), middle - 13, abs(length), 26, colour)
     x = MARGIN + _LABEL_WIDTH + _BAR_WIDTH
-    canvas.text(x + 110, middle, f"{100 * gain.gain:+.1f}", 24, colour, ha="right", weight="bold")
+    number = f"{points:+.1f}" if points else "0.0"
+    canvas.text(x + 110, middle, number, 24, colour, ha="right", weight="bold")
     change = f"{100 * gain.baseline:.1f} \N{RIGHTWARDS ARROW} {100 * gain.score:.1f}"
     canvas.text(x + 320, middle, change, 24, INK, ha="right")
     canvas.text(canvas.right, middle, str(gain.videos), 22, GREY, ha="right")

@@ -49,9 +49,11 @@ def dimmed_frames_canvas(highlights, columns=8):
     )
     canvas = PixelCanvas(strip_width(max(shown, 8)), MARGIN + body + 110)
     scale = max(float(each.weights.max()) for each in highlights)
-    for clip, size in zip(clips, sizes, strict=True):
+    marked = [
         _draw_clip(canvas, clip, columns, size, scale)
-    _draw_legend(canvas, highlights, scale)
+        for clip, size in zip(clips, sizes, strict=True)
+    ]
+    _draw_legend(canvas, scale, any(marked))
     return canvas
 
 
@@ -85,6 +87,7 @@ def _group(highlights):
 
 
 def _draw_clip(canvas, clip, columns, tile_size, scale):
+    """Draws all rows of a clip; tells whether one of its frames is marked as of the action."""
     first, (width, height) = clip[0], tile_size
     chosen = varied_frames([each.weights for each in clip], columns)
     xs = tile_places(len(chosen), width)
@@ -114,9 +117,10 @@ def _draw_clip(canvas, clip, columns, tile_size, scale):
             )  # fmt: skip
         canvas.y += height + 42
     canvas.y += 34
+    return inside is not None and bool(inside[chosen].any())
 
 
-def _draw_legend(canvas, highlights, scale):
+def _draw_legend(canvas, scale, is_marked):
     canvas.rule(canvas.y - 14)
     top = canvas.y + 12
     canvas.image(MARGIN, top, legend_image(22, _BAR_WIDTH, "dim"))
@@ -124,6 +128,6 @@ def _draw_legend(canvas, highlights, scale):
         canvas.text(MARGIN + _BAR_WIDTH * share, top + 40, label, 22, GREY, ha=place)
     x = MARGIN + _BAR_WIDTH + 40
     x += canvas.text(x, top + 11, "weight of a frame; a clip's sum to 1", 24, INK) + 60
-    if any(each.interval is not None for each in highlights):
+    if is_marked:
         canvas.rectangle(x, top - 3, 36, 28, INSIDE)
         canvas.text(x + 50, top + 11, "in the action's interval", 24, INK)

@@ -105,8 +105,25 @@ def describe_interval(highlights):
     found = interval_weight(highlights)
     if found is None:
         return None
-    line = f"weight in the action's interval {found[0]:.1%}, uniform {found[1]:.1%}"
-    return line + (f"  ({found[0] / found[1]:.1f}×)" if found[1] > 0 else "")
+    weight, uniform = found
+    if uniform == 0:
+        if shown_interval(highlights) is None:
+            return "the action is not in this window"
+        return "no attended frame shows the action"
+    line = f"weight in the action's interval {weight:.1%}, uniform {uniform:.1%}"
+    return f"{line}  ({weight / uniform:.1f}×)"
+
+
+def shown_interval(highlights):
+    """Returns when the action begins and ends within the window, in seconds.
+
+    None where the interval is unknown or lies outside the window.
+    """
+    if highlights.interval is None:
+        return None
+    first, last, _ = _time_span(highlights)
+    begin, end = np.clip(np.array(highlights.interval) / highlights.frames_per_second, first, last)
+    return (begin, end) if begin < end else None
 
 
 def draw_answer_title(canvas, highlights):
@@ -151,13 +168,11 @@ def _draw_axis(canvas, highlights, marks):
     left, right, top = MARGIN + 90, canvas.right - 20, canvas.y
     bottom = top + _AXIS_HEIGHT
     times = highlights.times
-    step = np.diff(times).min() if len(np.unique(times)) == len(times) else 0.0
-    step = step or 1 / highlights.frames_per_second
-    first, last = times[0] - step / 2, times[-1] + step / 2
+    first, last, step = _time_span(highlights)
     pixels = (right - left) / (last - first)
-    if highlights.interval is not None:
-        begin, end = np.array(highlights.interval) / highlights.frames_per_second
-        begin, end = np.clip([begin, end], first, last)
+    interval = shown_interval(highlights)
+    if interval is not None:
+        begin, end = interval
         x = left + (begin - first) * pixels
         canvas.rectangle(x, top, (end - begin) * pixels, _AXIS_HEIGHT, INSIDE)
     most = max(highlights.weights.max(), 2 / len(times))
@@ -182,6 +197,14 @@ def _draw_axis(canvas, highlights, marks):
     canvas.y = bottom + 52
 
 
+def _time_span(highlights):
+    """Where the axis begins and ends, and the time from one attended frame to the next."""
+    times = highlights.times
+    step = np.diff(times).min() if len(np.unique(times)) == len(times) else 0.0
+    step = step or 1 / highlights.frames_per_second
+    return times[0] - step / 2, times[-1] + step / 2, step
+
+
 def _ticks(first, last):
     """Round times, at most nine."""
     span = max(last - first, 1e-3)
@@ -204,6 +227,6 @@ def _draw_legend(canvas, highlights):
     x += 28 + canvas.text(x + 28, canvas.y, "weight of each attended frame", 24, INK) + 50
     canvas.line([x, x + 50], [canvas.y, canvas.y], GREY, 2, linestyle=(0, (4, 4)))
     x += 64 + canvas.text(x + 64, canvas.y, "uniform weight", 24, INK) + 50
-    if any(shown.interval is not None for shown in highlights):
+    if any(shown_interval(shown) is not None for shown in highlights):
         canvas.rectangle(x, canvas.y - 14, 36, 28, INSIDE)
         canvas.text(x + 50, canvas.y, "the action", 24, INK, room=canvas.right - x - 50)

@@ -6,8 +6,10 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from glimpse.pipelines.class_gain import (
+    ClassGain,
     class_gain_canvas,
     class_gains,
     draw_class_gains,
@@ -23,6 +25,7 @@ from glimpse.pipelines.class_scores import (
     without_positives,
     write_class_table,
 )
+from glimpse.pipelines.pixel_canvas import GREY, RIGHT
 from glimpse.result_arguments import read_named_results
 from tests.drawn_texts import assert_readable, drawn_texts
 
@@ -124,6 +127,18 @@ def test_the_bars_are_as_long_as_the_gains(tmp_path):
     assert float(read[2]["gain"]) == -1.0 and read[2]["class"] == "jack"
     with pytest.raises(ValueError, match="at least one class"):
         class_gain_canvas({"scene": []}, "the LSTM")
+
+
+def test_what_neither_gains_nor_loses_is_grey():
+    precision = class_gains(FLAT, DEEP, "average_precision")
+    loss = ClassGain("wave", 1, 0.25, 0.2496)  # less than a point's tenth
+    canvas = class_gain_canvas({"deep": [*precision, loss]}, "flat", "average_precision")
+    colours = {text.get_text(): text.get_color() for text in canvas.axes.texts}
+    assert colours["+20.0"] == RIGHT and colours["0.0"] == GREY
+    bars = [patch for patch in canvas.axes.patches if patch.get_height() == 26]
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == [RIGHT, RIGHT, GREY, GREY]
+    texts = drawn_texts(canvas)
+    assert texts.count("0.0") == 2 and texts[-1].endswith("its videos")  # not cut off
 
 
 def test_results_of_other_videos_are_refused():

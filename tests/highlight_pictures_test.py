@@ -114,6 +114,30 @@ def test_the_interval_is_marked_where_it_lies():
     assert len(bands(highlight_strip_canvas(make_highlights(interval=None)))) == 0
 
 
+def test_an_action_outside_the_window_is_said_and_not_marked():
+    # Attended are the frames 0, 8, ..., 56.
+    missed = make_highlights(interval=(90, 120))
+    between = make_highlights(interval=(9, 14))
+    for canvas, marks in (
+        (highlight_strip_canvas(missed), 0),
+        (dimmed_frames_canvas(missed), 0),
+        (dimmed_frames_canvas(between), 0),
+        (highlight_strip_canvas(between), 1 + 1),  # on the axis and in the legend
+    ):
+        texts = drawn_texts(canvas)
+        assert len(bands(canvas)) == marks
+        assert not any("uniform 0.0%" in text for text in texts)
+        assert ("the action is not in this window" in texts) != (
+            "no attended frame shows the action" in texts
+        )
+        assert ("the action" in texts) == (marks > 0)
+        assert "in the action's interval" not in texts
+    # One row without the action leaves the swatch to the others.
+    both = [missed, make_highlights(video_name="other.mp4")]
+    assert "the action" in drawn_texts(highlight_strip_canvas(both))
+    assert "in the action's interval" in drawn_texts(dimmed_frames_canvas(both))
+
+
 def test_the_strip_is_readable_whatever_is_known(tmp_path):
     first = make_highlights()
     second = make_highlights(WEIGHTS[::-1], model_name="scenes " * 20, true_label="wave")
