@@ -98,8 +98,8 @@ class FeatureSource:
         if count_not_finite(features):
             what = "NaN" if np.isnan(features).any() else "infinite numbers"
             raise ValueError(
-                f"The features of {clip.path} in {self._index.folder} hold {what}: extract them "
-                "again."
+                f"The features of {clip.path} in {self._index.folder} hold {what}: remove "
+                f"{self._index.store.path(key)} and extract again."
             )
         return features
 

@@ -120,7 +120,7 @@ def test_features_that_are_not_numbers_are_named_with_folder_and_clip(tmp_path, 
         np.save(path, features)
         windows = FeatureWindows(index, "val", sampling, memory_bytes=memory_bytes)
         windows.check_finite(1)
-        words = f"^The features of .*val_2.mp4 in {tmp_path} hold {what}: extract them again"
+        words = f"^The features of .*val_2.mp4 in {tmp_path} hold {what}: remove {path} and"
         with pytest.raises(ValueError, match=words):
             windows.check_finite(2)
         if memory_bytes:
