@@ -2,7 +2,7 @@
 
 import pathlib
 
-from glimpse.models import VideoClassifier, list_models, load_model
+from glimpse.models import C3D, C3DClassifier, VideoClassifier, list_models, load_model
 
 # By its name, the layer whose size is the number of classes.
 _CLASSES = "classes"
@@ -35,6 +35,7 @@ def take_initial_weights(model, source):
     """Gives a built classifier the weights of a trained one of the same make.
 
     The classes' layer stays as it was drawn where it has another size or the classes other names.
+    A `C3DClassifier` may begin as well with the backbone `C3D`, as `glimpse convert` writes it.
 
     Args:
         model: A built classifier.
@@ -49,6 +50,12 @@ def take_initial_weights(model, source):
     found = load_model(find_initial_model(source))
     if isinstance(found, VideoClassifier):
         found = found.classifier
+    if isinstance(found, C3D) and isinstance(model, C3DClassifier):
+        try:
+            model.load_backbone(found)
+        except ValueError as error:
+            raise ValueError(f"--initialize_from={source}: {error}") from error
+        return False
     if type(found) is not type(model):
         raise ValueError(
             f"--initialize_from={source} is a {type(found).__name__}, not a "

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from glimpse.models import VideoClassifier, load_model
+from glimpse.models import C3D, C3DClassifier, VideoClassifier, load_model
 from glimpse.pipelines.initial_weights import find_initial_model, take_initial_weights
 from glimpse.pipelines.model_building import make_classifier, prepare_classifier
 from glimpse.pipelines.training import train
@@ -50,6 +50,21 @@ def test_a_model_with_a_backbone_gives_its_classifier(source, tmp_path):
     np.testing.assert_array_equal(
         np.array(model.weights[0]), np.array(load_model(source).weights[0])
     )
+
+
+def test_c3d_begins_with_its_converted_backbone(tmp_path):
+    sizes = {"filters": [2] * 5, "units": 3, "frame_size": [8, 8], "input_size": [8, 8]}
+    C3D("fc8", mean=[1, 2, 3], **sizes).save(tmp_path / "c3d.keras")
+    model = C3DClassifier(3, mean=[1, 2, 3], **sizes)
+    model.build((None, 16, 8, 8, 3))
+    head = np.array(model.classes.kernel)
+    assert not take_initial_weights(model, tmp_path / "c3d.keras")
+    source = load_model(tmp_path / "c3d.keras")
+    for ours, theirs in zip(model.backbone.weights, source.weights, strict=False):
+        np.testing.assert_array_equal(np.array(ours), np.array(theirs))
+    np.testing.assert_array_equal(np.array(model.classes.kernel), head)
+    with pytest.raises(ValueError, match=r"--initialize_from=.*c3d.keras: `source` has `mean`"):
+        take_initial_weights(C3DClassifier(3, mean=[0, 0, 0], **sizes), tmp_path / "c3d.keras")
 
 
 @pytest.mark.parametrize("names", [("left", "right"), ("up", "down", "still")])
