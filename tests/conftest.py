@@ -1,6 +1,9 @@
 """Settings for the whole suite, made before Keras and TensorFlow are imported."""
 
+import gc
 import os
+
+import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -16,3 +19,14 @@ def pytest_ignore_collect(collection_path):
 
 def pytest_report_header():
     return f"Keras backend: {_BACKEND}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _free_what_a_file_compiled():
+    """JAX keeps every function that it has compiled: gigabytes over the whole suite."""
+    yield
+    if _BACKEND == "jax":
+        import jax
+
+        jax.clear_caches()
+    gc.collect()
