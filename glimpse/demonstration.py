@@ -136,9 +136,9 @@ class Demonstration:
         script = pathlib.Path(glimpse.exports.__file__).parent / "answer_saved_model.py"
         sampling = load_model(str(self.export / "model.keras")).sampling
         command = [sys.executable, "-I", str(script), str(self._saved_model), clip.path]
-        for name, value in sampling.items():
-            if value is not None:
-                command.append(f"--{name}={value}")
+        for name in ("num_frames", "frames_per_second"):
+            if sampling[name] is not None:
+                command.append(f"--{name}={sampling[name]}")
         asked = subprocess.run(command, capture_output=True, text=True)
         if asked.returncode:
             raise RuntimeError(f"{script}: {asked.stderr.strip().splitlines()[-1:]}")
