@@ -2,7 +2,7 @@
 
 import pathlib
 
-from glimpse.pipelines.late_fusion import read_results
+from glimpse.pipelines.result_file import read_results
 
 
 def read_named_results(paths, names=None):

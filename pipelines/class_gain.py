@@ -47,9 +47,9 @@ def class_gains(baseline, result, metric="accuracy", names=("baseline", "model")
 
     Raises:
         ValueError: If the two are of other data, another split, other classes or other videos, or
-            one does not hold the metric.
+            were measured in other ways (`check_alike`), or one does not hold the metric.
     """
-    check_alike(names[0], baseline, names[1], result)
+    check_alike(names[0], baseline, names[1], result, metric == "average_precision")
     before, after = class_values(baseline, metric), class_values(result, metric)
     counts = class_counts(result)
     gains = [

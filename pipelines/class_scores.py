@@ -65,15 +65,15 @@ def class_table(results, names, metric="average_precision"):
         class without positives, which the means leave out.
 
     Raises:
-        ValueError: If the results are of other videos, two models have one name, or a result does
-            not hold the metric.
+        ValueError: If the results are of other videos or were measured in other ways
+            (`check_alike`), two models have one name, or a result does not hold the metric.
     """
     if not results:
         raise ValueError("results must hold at least one, got none.")
     if len(set(names)) != len(results) or len(names) != len(results):
         raise ValueError(f"names must be {len(results)} different names, got {', '.join(names)}.")
     for name, result in zip(names, results, strict=True):
-        check_alike(names[0], results[0], name, result)
+        check_alike(names[0], results[0], name, result, metric == "average_precision")
     values = [class_values(result, metric) for result in results]
     counts = class_counts(results[0])
     rows = [

@@ -3,15 +3,13 @@
 Torabi and Sigal, "Action Classification and Highlighting in Videos", 2017, section 4.4.
 """
 
-import json
-import pathlib
-
 import numpy as np
 
 from glimpse.pipelines.ranking import mean_average_precision
 
 # What two results must share to be about the same videos, scored the same way.
 _SHARED = ("dataset", "split_hash")
+_OF_MEMBERS = "; mean over the members of an ensemble"
 
 
 def fuse(results, names=None, interpolated=False):
@@ -24,15 +22,17 @@ def fuse(results, names=None, interpolated=False):
     Args:
         results: Two or more dicts that `evaluate` returned, of one split of one data set.
         names: The members' names; default: their models'.
-        interpolated: As in `average_precision`.
+        interpolated: As in `average_precision`; for the members too, however they were evaluated.
 
     Returns:
         A dict as that of `evaluate`: `video_accuracy` (None for several labels a video),
-        `mean_average_precision`, `per_class` accuracy, `per_class_average_precision`, `videos`,
-        `members` (name, accuracy and mean average precision of each) and the first one's `stamp`.
+        `mean_average_precision`, `per_class` accuracy, `per_class_average_precision`,
+        `interpolated`, `videos`, `members` (name, accuracy and mean average precision of each) and
+        the first one's `stamp`.
 
     Raises:
-        ValueError: If there are fewer than two, or they differ in data, split, classes or videos.
+        ValueError: If there are fewer than two, or they differ in data, split, classes, videos or
+            in how windows became one answer.
     """
     if len(results) < 2:
         raise ValueError(f"An ensemble needs two members or more, got {len(results)}.")
@@ -42,7 +42,8 @@ def fuse(results, names=None, interpolated=False):
         check_alike(names[0], first, name, result)
     classes = first["label_names"]
     labels = np.array([_many_hot(video["label"], classes) for video in first["videos"]])
-    scores = np.mean([[v["probabilities"] for v in result["videos"]] for result in results], axis=0)
+    answers = [np.array([v["probabilities"] for v in result["videos"]]) for result in results]
+    scores = np.mean(answers, axis=0)
     single = not isinstance(first["videos"][0]["label"], list)
     guesses = scores.argmax(axis=1)
     hits = labels[np.arange(len(labels)), guesses].astype(bool)
@@ -52,10 +53,11 @@ def fuse(results, names=None, interpolated=False):
         "split": first["split"],
         "label_names": classes,
         "video_accuracy": float(hits.mean()) if single else None,
-        "mean_average_precision": ranking["mean"],
+        "mean_average_precision": _known_mean(ranking),
         "classes_without_positives": ranking["without_positives"],
         "per_class": _per_class_accuracy(labels, hits, classes) if single else None,
         "per_class_average_precision": {name: ranking["per_class"].get(name) for name in classes},
+        "interpolated": interpolated,
         "videos": [
             {
                 "clip_id": video["clip_id"],
@@ -70,36 +72,28 @@ def fuse(results, names=None, interpolated=False):
             {
                 "name": name,
                 "video_accuracy": result["video_accuracy"],
-                "mean_average_precision": result["mean_average_precision"],
+                "mean_average_precision": _known_mean(
+                    mean_average_precision(labels, answer, interpolated)
+                ),
             }
-            for name, result in zip(names, results, strict=True)
+            for name, result, answer in zip(names, results, answers, strict=True)
         ],
-        "stamp": {**first["stamp"], "pooling": "mean over the members of an ensemble"},
+        "stamp": {**first["stamp"], "pooling": _rule(first) + _OF_MEMBERS},
     }
 
 
-def read_results(path):
-    """Reads the JSON that `glimpse evaluate --output` wrote.
+def check_alike(first_name, first, name, result, by_precision=False):
+    """Raises ValueError unless two results can be compared.
 
-    Raises:
-        ValueError: If the file is missing, damaged, or holds something else.
+    They must be of the same videos of the same data and classes, with one rule for how windows
+    became one answer: shares of votes are no means. An ensemble has its members' rule.
+
+    Args:
+        first_name, first: One result, and what errors call it.
+        name, result: Another.
+        by_precision: Whether their average precision is compared, which they must then both have
+            from the precision's envelope (`interpolated`), or neither.
     """
-    path = pathlib.Path(path)
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no such file; `glimpse evaluate --output` writes it.") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: is damaged ({error}); evaluate again.") from error
-    wanted = ("model", "split", "label_names", "videos", "stamp")
-    missing = [name for name in wanted if not isinstance(results, dict) or name not in results]
-    if missing:
-        raise ValueError(f"{path}: is no result of `glimpse evaluate` (no {missing[0]}).")
-    return results
-
-
-def check_alike(first_name, first, name, result):
-    """Raises ValueError unless two results are of the same videos of the same data and classes."""
     for what in _SHARED:
         if result["stamp"][what] != first["stamp"][what]:
             raise ValueError(
@@ -115,6 +109,27 @@ def check_alike(first_name, first, name, result):
     if ids[0] != ids[1]:
         odd = next(iter(set(ids[0]) ^ set(ids[1])), "their order")
         raise ValueError(f"{name} and {first_name} were not evaluated on the same videos: {odd}.")
+
+    if _rule(result) != _rule(first):
+        raise ValueError(
+            f"{name} and {first_name} differ in how windows became one answer: {_rule(result)!r} "
+            f"and {_rule(first)!r}. Evaluate both with one --rule."
+        )
+    if by_precision and result["interpolated"] != first["interpolated"]:
+        with_it, without = (name, first_name) if result["interpolated"] else (first_name, name)
+        raise ValueError(
+            f"the average precision of {with_it} is interpolated, that of {without} is not: "
+            "evaluate both with --interpolated, or neither."
+        )
+
+
+def _rule(result):
+    return result["stamp"]["pooling"].removesuffix(_OF_MEMBERS)
+
+
+def _known_mean(ranking):
+    """The mean average precision, or None without any positive."""
+    return ranking["mean"] if ranking["per_class"] else None
 
 
 def _many_hot(label, classes):

@@ -41,8 +41,14 @@ def make_result(accuracy, precision=None, labels=("bow", "bow", "jack", "squat")
         "label_names": NAMES,
         "per_class": dict(zip(NAMES, accuracy, strict=False)),
         "per_class_average_precision": dict(zip(NAMES, [*precision, None], strict=True)),
-        "videos": [{"clip_id": str(i), "label": label} for i, label in enumerate(labels)],
-        "stamp": {"dataset": "d", "split_hash": "h"},
+        "video_accuracy": 0.5,
+        "mean_average_precision": 0.5,
+        "interpolated": False,
+        "videos": [
+            {"clip_id": str(i), "label": label, "probabilities": [0.25] * 4}
+            for i, label in enumerate(labels)
+        ],
+        "stamp": {"dataset": "d", "split_hash": "h", "pooling": "mean"},
     }
 
 
@@ -143,8 +149,9 @@ def test_what_neither_gains_nor_loses_is_grey():
 
 def test_results_of_other_videos_are_refused():
     for change, message in (
-        ({"stamp": {"dataset": "e", "split_hash": "h"}}, "deep was evaluated on another dataset"),
-        ({"stamp": {"dataset": "d", "split_hash": "i"}}, "another split_hash"),
+        ({"stamp": {**FLAT["stamp"], "dataset": "e"}}, "deep was evaluated on another dataset"),
+        ({"stamp": {**FLAT["stamp"], "split_hash": "i"}}, "another split_hash"),
+        ({"stamp": {**FLAT["stamp"], "pooling": "votes"}}, "deep and flat .*'votes' and 'mean'"),
         ({"split": "val"}, "differ in their split"),
         ({"label_names": NAMES[::-1]}, "differ in their label_names"),
         ({"videos": FLAT["videos"][:3]}, "the same videos: 3"),
@@ -154,6 +161,18 @@ def test_results_of_other_videos_are_refused():
             class_gains(FLAT, other, names=("flat", "deep"))
         with pytest.raises(ValueError, match=message):
             class_table([FLAT, other], ["flat", "deep"])
+
+
+def test_average_precision_of_two_definitions_is_not_compared():
+    other = {**DEEP, "interpolated": True}
+    for first, second in ((FLAT, other), (other, FLAT)):
+        with pytest.raises(ValueError, match="of (a|b) is interpolated, that of (a|b) is not"):
+            class_gains(first, second, "average_precision", ("a", "b"))
+        with pytest.raises(ValueError, match="evaluate both with --interpolated, or neither"):
+            class_table([first, second], ["a", "b"])
+    # Accuracy does not depend on it.
+    assert class_gains(FLAT, other) == class_gains(FLAT, DEEP)
+    assert class_table([FLAT, other], ["a", "b"], "accuracy")
 
 
 def test_what_a_result_does_not_hold_is_named():

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 
-import glimpse_command
 from glimpse.pipelines.late_fusion import fuse
+from glimpse.pipelines.result_file import read_results
+from tests.run_command import run_command
 
 CLASSES = ["run", "jump", "wave"]
+STAMP = {"dataset": "made", "split_hash": "5" * 8, "pooling": "mean over the windows"}
 
 
 def result(scores, labels=("run", "wave", "jump"), model="member"):
@@ -19,11 +21,14 @@ def result(scores, labels=("run", "wave", "jump"), model="member"):
         "label_names": CLASSES,
         "video_accuracy": 0.5,
         "mean_average_precision": 0.25,
+        "per_class": None,
+        "per_class_average_precision": dict.fromkeys(CLASSES),
+        "interpolated": False,
         "videos": [
             {"clip_id": f"clip {i}", "label": label, "probabilities": list(row)}
             for i, (label, row) in enumerate(zip(labels, scores, strict=True))
         ],
-        "stamp": {"dataset": "made", "split_hash": "5" * 8},
+        "stamp": STAMP,
     }
 
 
@@ -57,13 +62,41 @@ def test_several_labels_a_video_have_precision_and_no_accuracy():
     [
         ({"split": "val"}, "second and first differ in their split"),
         ({"label_names": CLASSES[::-1]}, "differ in their label_names"),
-        ({"stamp": {"dataset": "other", "split_hash": "5" * 8}}, "another dataset, other"),
+        ({"stamp": {**STAMP, "dataset": "other"}}, "another dataset, other"),
+        (
+            {"stamp": {**STAMP, "pooling": "majority over the windows"}},
+            "second and first .*: 'majority over the windows' and 'mean over the windows'",
+        ),
         ({"videos": result(SECOND)["videos"][:2]}, "not evaluated on the same videos: clip 2"),
     ],
 )
 def test_members_of_other_data_are_refused(change, words):
     with pytest.raises(ValueError, match=words):
         fuse([result(FIRST), {**result(SECOND), **change}], ["first", "second"])
+
+
+@pytest.mark.parametrize("interpolated", [False, True])
+def test_members_are_scored_as_the_ensemble_is(interpolated):
+    # "run" is true of clips 0 and 3. One member ranks them 3, 0, 1, 2, the other 1, 2, 0, 3.
+    labels = ("run", "wave", "jump", "run")
+    members = []
+    for shares in ([0.8, 0.4, 0.2, 0.9], [0.7, 0.9, 0.8, 0.6]):
+        members.append(result([[share, 0.0, 1 - share] for share in shares], labels))
+    members[1]["interpolated"] = True
+    fused = fuse(members, ["one", "two"], interpolated)
+    assert fused["interpolated"] is interpolated
+    jump = 1 / 4  # one clip of four that all have 0
+    first, second = (member["mean_average_precision"] for member in fused["members"])
+    assert first == pytest.approx((1 + jump + 1 / 2) / 3)
+    # 1/3 at the third place and 2/4 at the last, which the envelope gives to both.
+    run = 1 / 2 if interpolated else (1 / 3 + 1 / 2) / 2
+    assert second == pytest.approx((run + jump + 1 / 4) / 3)
+
+
+def test_an_ensemble_has_its_members_rule():
+    pair = fuse([result(FIRST), result(SECOND)])
+    assert fuse([pair, result(FIRST)])["stamp"]["pooling"] == pair["stamp"]["pooling"]
+    assert pair["stamp"]["pooling"].startswith("mean over the windows; mean over the members")
 
 
 def test_one_member_is_no_ensemble():
@@ -77,12 +110,59 @@ def test_the_command_reads_runs_and_writes_the_result(tmp_path, capsys):
         (tmp_path / name / "test.json").write_text(json.dumps(result(scores)))
     output = tmp_path / "ensemble.json"
     arguments = ["--members=a,b", f"--runs={tmp_path}", f"--output={output}"]
-    assert glimpse_command.execute(["glimpse", "ensemble", *arguments]) == 0
+    assert run_command("ensemble", *arguments) == 0
     assert "ensemble            1.0000" in capsys.readouterr().out
     assert json.loads(output.read_text())["video_accuracy"] == 1.0
+    for twice in ("a,a", "a,./a"):
+        repeated = [f"--members={twice}", *arguments[1:]]
+        assert run_command("ensemble", *repeated) == 1
+        assert "--members: a is given twice" in capsys.readouterr().err
     (tmp_path / "b" / "test.json").write_text("{}")
-    assert glimpse_command.execute(["glimpse", "ensemble", *arguments]) == 1
+    assert run_command("ensemble", *arguments) == 1
     assert "b/test.json: is no result of `glimpse evaluate`" in capsys.readouterr().err
+
+
+def spoilt(change):
+    """A whole file of results but for what `change` does to it."""
+    made = result(FIRST)
+    change(made)
+    return json.dumps(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"model": ', "is damaged"),
+        ("[1]", "is no result of `glimpse evaluate`, but another JSON file"),
+        (spoilt(lambda r: r.pop("interpolated")), r"no interpolated\); evaluate again"),
+        (spoilt(lambda r: r.update(label_names="run")), "label_names is missing or no list"),
+        (spoilt(lambda r: r.update(videos=[])), "no videos"),
+        (spoilt(lambda r: r.update(videos=[3])), "video 1: is no record"),
+        (spoilt(lambda r: r.update(stamp={"dataset": "d"})), "stamp: split_hash is missing"),
+        (spoilt(lambda r: r.update(per_class={"run": "x"})), "per_class holds no fraction"),
+        (spoilt(lambda r: r.update(video_accuracy=float("nan"))), "video_accuracy is nan"),
+        (spoilt(lambda r: r["videos"][1].pop("probabilities")), "video 2: probabilities is miss"),
+        (spoilt(lambda r: r["videos"][2]["probabilities"].pop()), "video 3: 2 probab.* 3 classes"),
+        (
+            spoilt(lambda r: r["videos"][0].update(probabilities=[0.5, float("nan"), 0.5])),
+            "video 1: probabilities hold what is no finite number",
+        ),
+        (spoilt(lambda r: r["videos"][0].update(label="fly")), "label 'fly' is none of the"),
+    ],
+)
+def test_damaged_results_are_named_with_their_file(tmp_path, text, words):
+    path = tmp_path / "test.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"^{path}: .*{words}"):
+        read_results(path)
+
+
+def test_whole_results_are_read(tmp_path):
+    path = tmp_path / "test.json"
+    pair = fuse([result(FIRST), result(SECOND)])
+    for made in (result(FIRST), result(FIRST, [["run", "wave"], [], ["jump"]]), pair):
+        path.write_text(json.dumps(made))
+        assert read_results(path) == made
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""The JSON files that `glimpse evaluate` and `glimpse ensemble` write: read, and checked."""
+
+import json
+import math
+import pathlib
+
+_KEYS = {
+    "model": str,
+    "split": str,
+    "label_names": list,
+    "interpolated": bool,
+    "videos": list,
+    "stamp": dict,
+}
+_STAMP_KEYS = {"dataset": str, "split_hash": str, "pooling": str}
+# Scores, each a fraction or None.
+_SCORES = ("video_accuracy", "mean_average_precision")
+_CLASS_SCORES = ("per_class", "per_class_average_precision")
+
+
+def read_results(path):
+    """Reads the JSON that `glimpse evaluate --output` wrote.
+
+    Raises:
+        ValueError: If the file is missing, damaged, or holds something else.
+    """
+    path = pathlib.Path(path)
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file; `glimpse evaluate --output` writes it.") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: is damaged ({error}); evaluate again.") from error
+    if not isinstance(results, dict):
+        raise ValueError(f"{path}: is no result of `glimpse evaluate`, but another JSON file.")
+    for name in (*_KEYS, *_SCORES, *_CLASS_SCORES):
+        if name not in results:
+            raise ValueError(
+                f"{path}: is no result of `glimpse evaluate` (no {name}); evaluate again."
+            )
+    fault = next(_faults(results), None)
+    if fault:
+        raise ValueError(f"{path}: is damaged ({fault}); evaluate again.")
+    return results
+
+
+def _faults(results):
+    """What is wrong with a dict of the right keys, in words."""
+    yield from _wrong_kinds(results, _KEYS, "")
+    yield from _wrong_kinds(results["stamp"], _STAMP_KEYS, "stamp: ")
+    names = results["label_names"]
+    if not names or not all(isinstance(name, str) for name in names):
+        yield "label_names are no names of classes"
+    for key in _SCORES:
+        if not _is_score(results[key]):
+            yield f"{key} is {results[key]!r}"
+    for key in _CLASS_SCORES:
+        scores = {} if results[key] is None else results[key]
+        if not isinstance(scores, dict) or not all(map(_is_score, scores.values())):
+            yield f"{key} holds no fraction for each class"
+    if not results["videos"]:
+        yield "no videos"
+    for number, video in enumerate(results["videos"], start=1):
+        yield from (f"video {number}: {fault}" for fault in _video_faults(video, names))
+
+
+def _video_faults(video, names):
+    if not isinstance(video, dict):
+        yield "is no record"
+        return
+    yield from _wrong_kinds(video, {"clip_id": str, "probabilities": list}, "")
+    label = video.get("label")
+    if not all(each in names for each in (label if isinstance(label, list) else [label])):
+        yield f"label {label!r} is none of the classes"
+    found = video["probabilities"]
+    if len(found) != len(names):
+        yield f"{len(found)} probabilities for {len(names)} classes"
+    if not all(_is_number(each) for each in found):
+        yield "probabilities hold what is no finite number"
+
+
+def _wrong_kinds(values, kinds, where):
+    for name, kind in kinds.items():
+        if not isinstance(values.get(name), kind):
+            yield f"{where}{name} is missing or no {kind.__name__}"
+
+
+def _is_number(value):
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_score(value):
+    return value is None or _is_number(value)
