@@ -24,19 +24,20 @@ class HierarchicalConvAttentionClassifier(ConvAttentionClassifier):
 
     The first is that of `ConvAttentionClassifier`: "the attention layer", which reads every
     frame. The second "directly connects with first layer but skip several steps": a
-    convolutional LSTM without attention (Eq. 1-6) on the first's hidden maps h1 at the frames 0,
-    skip, 2 skip, ... Of 60 frames it reads 30. The hidden maps of both are joined before the
-    dense layers and the pooling (section 2.2, Fig. 2).
+    convolutional LSTM without attention (Eq. 1-6) on the first's hidden maps h1 at the real
+    frames 0, skip, 2 skip, ... Of 60 frames it reads 30. The hidden maps of both are joined before
+    the dense layers and the pooling (section 2.2, Fig. 2).
 
     Args:
         num_classes: Number of classes.
-        skip: The second layer reads every `skip`-th frame; the paper's 2. Frames are counted with
-            padding, so that what is masked must come at the end to change nothing.
+        skip: The second layer reads every `skip`-th frame; the paper's 2. Real frames alone are
+            counted, so that masked ones change nothing, wherever they are.
         join: `"features"`: a step has the channels of both layers, the second's h2 held until its
             next step, so that every frame has an answer, from the past alone, that sees both
             time scales. `"time"`: the second's steps follow the first's along time. The clip then
             has `frames + ceil(frames / skip)` steps: one for each frame, in their order, then one
-            for each that the second layer read, and `step_mask` says in this order which are real.
+            for each that the second layer read, without gaps. Where a mask leaves it fewer to
+            read, the last steps are not real. `step_mask` says in this order which are.
         filters, kernel_size, candidate_activation: Of both layers, as in
             `ConvAttentionClassifier`.
         attention_filters, attention_kernel_size: Of the first layer.
@@ -138,16 +139,45 @@ class HierarchicalConvAttentionClassifier(ConvAttentionClassifier):
         fast, attention_weights = self.recurrence(
             features, mask=mask, training=training, attention_override=attention_override
         )
-        mask = None if mask is None else ops.cast(mask, "bool")
-        read = None if mask is None else mask[:, :: self.skip]
-        slow = self.slow_recurrence(fast[:, :: self.skip], mask=read, training=training)
+        if mask is None:
+            slow = self.slow_recurrence(fast[:, :: self.skip], training=training)
+        else:
+            mask = ops.cast(mask, "bool")
+            frames, read, latest = self._frames_to_read(mask)
+            slow = self.slow_recurrence(take_steps(fast, frames), mask=read, training=training)
         if self.join == "time":
             maps = ops.concatenate([fast, slow], axis=1)
             mask = None if mask is None else ops.concatenate([mask, read], axis=1)
         else:
-            held = ops.repeat(slow, self.skip, axis=1)[:, : ops.shape(fast)[1]]
+            if mask is None:
+                held = ops.repeat(slow, self.skip, axis=1)[:, : ops.shape(fast)[1]]
+            else:
+                held = take_steps(slow, latest)
             maps = ops.concatenate([fast, held], axis=-1)
         return self.classify(maps, mask, attention_weights, training)
 
+    def _frames_to_read(self, mask):
+        """What a mask `(batch, frames)` makes of every `skip`-th frame.
+
+        Returns:
+            The frame that each step of the second layer reads, `(batch, steps)`; which of these
+            steps are real; and the latest step at each frame, `(batch, frames)`.
+        """
+        number = ops.cumsum(ops.cast(mask, "int32"), axis=1) - 1  # of the last real frame so far
+        steps = (ops.shape(mask)[1] + self.skip - 1) // self.skip
+        due = ops.expand_dims(self.skip * ops.arange(steps, dtype="int32"), -1)
+        found = ops.logical_and(ops.expand_dims(number, 1) == due, ops.expand_dims(mask, 1))
+        frames = ops.argmax(ops.cast(found, "int32"), axis=-1)
+        # Before the first real frame the number is -1.
+        return frames, ops.any(found, axis=-1), ops.maximum(number, 0) // self.skip
+
     def get_config(self):
         return {**super().get_config(), "skip": self.skip, "join": self.join}
+
+
+def take_steps(maps, index):
+    """Of maps `(batch, steps, ...)` those at the steps `index (batch, chosen)` of each clip."""
+    shape = ops.shape(maps)
+    start = ops.expand_dims(shape[1] * ops.arange(shape[0], dtype="int32"), -1)
+    flat = ops.reshape(maps, (-1, *shape[2:]))
+    return ops.take(flat, start + ops.cast(index, "int32"), axis=0)

@@ -94,7 +94,7 @@ def test_layer_checks_of_the_head(tmp_path):
     )
 
 
-def _reference_logits(model, features, real=None):
+def _reference_logits(model, features, real):
     """The references' maps and logits of every step, with the model's weights."""
     cell = model.recurrence.cell
     fast, weights, _ = conv_references.conv_lstm(
@@ -103,10 +103,10 @@ def _reference_logits(model, features, real=None):
     maps = fast
     if isinstance(model, HierarchicalConvAttentionClassifier):
         lstm = paper_weights(model.slow_recurrence, _LSTM)
-        read = None if real is None else real[:, :: model.skip]
-        slow, _, _ = conv_references.conv_lstm(lstm, fast[:, :: model.skip], real=read)
-        pairs = zip(fast, slow, strict=True)
-        maps = [conv_references.joined_maps(f, s, model.skip, model.join) for f, s in pairs]
+        maps = []
+        for n, clip in enumerate(fast):
+            slow, read = conv_references.slow_maps(lstm, clip, real[n], model.skip)
+            maps.append(conv_references.joined_maps(clip, slow, read, model.skip, model.join))
     head = model.head
     logits = [
         [
@@ -136,12 +136,14 @@ def _reference_logits(model, features, real=None):
 )
 def test_models_match_the_equations(options, steps):
     model = make(**options)
-    outputs = {key: _numpy(value) for key, value in model(_features(), mask=_MASK).items()}
-    logits, weights = _reference_logits(model, _features(), _MASK)
+    mask = np.array([[True] * 5, [False, True, True, False, True]])
+    outputs = {key: _numpy(value) for key, value in model(_features(), mask=mask).items()}
+    logits, weights = _reference_logits(model, _features(), mask)
     assert outputs["step_logits"].shape == logits.shape == (2, steps, 3)
     real = outputs["step_mask"]
-    np.testing.assert_array_equal(real[:, :5], _MASK)
-    np.testing.assert_array_equal(real[:, 5:], _MASK[:, :: options.get("skip", 1)][:, : steps - 5])
+    np.testing.assert_array_equal(real[:, :5], mask)
+    counts = -(-mask.sum(1) // options["skip"]) if steps > 5 else np.zeros(2)
+    np.testing.assert_array_equal(real[:, 5:], np.arange(steps - 5) < counts[:, None])
     np.testing.assert_allclose(outputs["step_logits"][real], logits[real], **_CLOSE)
     np.testing.assert_allclose(outputs["attention_weights"], weights, **_CLOSE)
     probabilities = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -185,6 +187,40 @@ def test_padding_changes_nothing_wherever_the_clip_ends(options, length):
         for outputs in (longer, short)
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("join", "skip"),
+    [
+        ("features", 2),
+        ("features", 3),
+        ("time", 2),
+        pytest.param("time", 3, marks=_ON_ALL),
+    ],
+)
+def test_masked_frames_change_nothing_wherever_they_are(join, skip):
+    """In front, in the middle, at the end, and at several places of one clip."""
+    model = make(join=join, skip=skip)
+    frames = [[2, 3, 4, 5], [0, 1, 4, 5], [0, 1, 2, 3], [0, 1, 3, 5], [1, 2, 3, 4], [0, 2, 4, 5]]
+    clip = _features()[:1, :4]
+    padded = np.full((6, 6, *_SHAPE[2:]), np.nan, "float32")
+    mask = np.zeros((6, 6), bool)
+    for n, real in enumerate(frames):
+        padded[n, real], mask[n, real] = clip[0], True
+    found = {key: _numpy(value) for key, value in model(padded, mask=mask).items()}
+    expected = {key: _numpy(value) for key, value in model(clip).items()}
+    real = found["step_mask"]
+    for n in range(6):
+        np.testing.assert_allclose(
+            found["probabilities"][n], expected["probabilities"][0], **_CLOSE
+        )
+        np.testing.assert_allclose(
+            found["step_logits"][n, real[n]], expected["step_logits"][0], **_CLOSE
+        )
+        np.testing.assert_allclose(
+            found["attention_weights"][n, mask[n]], expected["attention_weights"][0], **_CLOSE
+        )
+    np.testing.assert_array_equal(found["attention_weights"][~mask], 0)
 
 
 def test_features_joined_by_channels_answer_from_the_past_alone():

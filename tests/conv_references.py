@@ -110,8 +110,27 @@ def map_logits(hidden_layers, classes, M, pooling, order, activation=np.tanh):
     return features @ classes[0] + classes[1]
 
 
-def joined_maps(fast, slow, skip, join):
-    """The maps of both layers of a clip, (T, K, L, d) and (ceil(T / skip), K, L, d), as steps."""
+def slow_maps(lstm, fast, real, skip):
+    """The second layer on the maps `fast` (T, K, L, d) of a clip: its map h2 at each frame.
+
+    It makes a step at the real frames number 0, skip, 2 skip, ... and keeps its state at all
+    others. Returns the maps (T, K, L, d) and the frames at which it made a step.
+    """
+    h = c = np.zeros((*fast.shape[1:3], lstm[1].shape[2]))
+    held, read, number = [], [], 0
+    for t in range(len(fast)):
+        if real[t]:
+            if number % skip == 0:
+                h, c = conv_lstm_step(*lstm, fast[t], h, c)
+                read.append(t)
+            number += 1
+        held.append(h)
+    return np.array(held), read
+
+
+def joined_maps(fast, slow, read, skip, join):
+    """The maps of both layers of a clip as steps; along time, zeros where none is left to read."""
     if join == "time":
-        return np.array([*fast, *slow])
-    return np.array([np.concatenate([fast[t], slow[t // skip]], -1) for t in range(len(fast))])
+        missing = -(-len(fast) // skip) - len(read)
+        return np.array([*fast, *slow[read], *[np.zeros(fast[0].shape)] * missing])
+    return np.concatenate([fast, slow], -1)
