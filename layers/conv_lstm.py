@@ -7,6 +7,7 @@ https://arxiv.org/abs/1705.03146.
 import keras
 from keras import ops
 
+from glimpse.layers.shape_checks import check_mask, check_rank, check_shape
 from glimpse.layers.soft_attention_lstm_cell import (
     check_dropout_rate,
     check_positive_integer,
@@ -92,17 +93,13 @@ class ConvLSTM(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
 
     def build(self, features_shape, mask_shape=None):
-        check_maps("features", features_shape, "(batch, frames, height, width, features)")
+        check_rank("features", features_shape, "(batch, frames, height, width, features)")
         add_conv_lstm_weights(self, features_shape[-1])
 
     def call(self, features, mask=None, training=None):
         features = ops.convert_to_tensor(features, self.compute_dtype)
-        check_maps(
-            "features",
-            features.shape,
-            "(batch, frames, height, width, features)",
-            self.kernel.shape[2],
-        )
+        axes = "(batch, frames, height, width, features)"
+        check_shape("features", features.shape, axes, features=self.kernel.shape[2])
         real = None
         if mask is not None:
             features, real = hide_padding(features, mask)
@@ -185,21 +182,9 @@ def hide_padding(features, mask):
     Raises:
         ValueError: If `mask` is not (batch, frames) of the features.
     """
-    mask = ops.cast(mask, "bool")
-    if not fits(mask.shape, features.shape[:2]):
-        raise ValueError(
-            f"`mask` must be (batch, frames) of the features, {tuple(features.shape[:2])}; "
-            f"received shape {tuple(mask.shape)}."
-        )
+    mask = check_mask("mask", mask, "the features'", features.shape[:2])
     mask = ops.reshape(mask, (*ops.shape(mask), 1, 1, 1))
     return ops.where(mask, features, ops.zeros_like(features)), mask
-
-
-def fits(shape, expected):
-    """Whether a shape is as expected, axes of unknown size aside."""
-    return len(shape) == len(expected) and all(
-        None in pair or pair[0] == pair[1] for pair in zip(shape, expected, strict=True)
-    )
 
 
 def check_conv_lstm_arguments(filters, kernel_size, candidate_activation, dropout):
@@ -212,14 +197,6 @@ def check_conv_lstm_arguments(filters, kernel_size, candidate_activation, dropou
             f"received {candidate_activation!r}."
         )
     check_dropout_rate("dropout", dropout)
-
-
-def check_maps(name, shape, axes, features=None):
-    """Raises a ValueError unless a shape has the named axes, and the last is known and as said."""
-    known = shape[-1] if shape else None
-    if len(shape) != axes.count(",") + 1 or known is None or features not in (None, known):
-        size = "a known number of features" if features is None else f"{features} features"
-        raise ValueError(f"`{name}` must be {axes} with {size}; received shape {tuple(shape)}.")
 
 
 def add_conv_lstm_weights(layer, features):

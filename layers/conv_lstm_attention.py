@@ -8,8 +8,9 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import check_override_shape, split_attention_override
-from glimpse.layers.conv_lstm import check_maps, fits, hide_padding, keep_states
+from glimpse.layers.conv_lstm import hide_padding, keep_states
 from glimpse.layers.conv_lstm_attention_cell import ConvLSTMAttentionCell
+from glimpse.layers.shape_checks import check_rank, check_shape, check_states
 from glimpse.layers.step_loop import iterate_steps
 
 _AXES = "(batch, frames, height, width, features)"
@@ -104,13 +105,13 @@ class ConvLSTMAttention(keras.layers.Layer):
         initial_state_shape=None,
         attention_override_shape=None,
     ):
-        check_maps("features", features_shape, _AXES)
+        check_rank("features", features_shape, _AXES)
         self.cell.build((features_shape[0], *features_shape[2:]))
 
     def call(self, features, mask=None, initial_state=None, training=None, attention_override=None):
         cell = self.cell
         features = ops.convert_to_tensor(features, self.compute_dtype)
-        check_maps("features", features.shape, _AXES, cell.kernel.shape[2])
+        check_shape("features", features.shape, _AXES, features=cell.kernel.shape[2])
         sequences = {}
         if mask is not None:
             features, sequences["real"] = hide_padding(features, mask)
@@ -152,13 +153,10 @@ class ConvLSTMAttention(keras.layers.Layer):
         shape = (batch, height, width, self.cell.filters)
         if initial_state is None:
             return [ops.zeros(shape, self.compute_dtype) for _ in range(2)]
-        known = (features.shape[0], *features.shape[2:4], self.cell.filters)
-        shapes = [tuple(state.shape) for state in initial_state]
-        if len(shapes) != 2 or not all(fits(shape, known) for shape in shapes):
-            raise ValueError(
-                "`initial_state` must be [h, c], each (batch, height, width, filters) = "
-                f"{known}; received shapes {shapes}."
-            )
+        batch, _, height, width, _ = features.shape
+        sizes = {"batch": batch, "height": height, "width": width, "filters": self.cell.filters}
+        axes = "(batch, height, width, filters)"
+        check_states("initial_state", initial_state, ["h", "c"], axes, **sizes)
         return [ops.cast(state, self.compute_dtype) for state in initial_state]
 
     def compute_mask(self, features, previous_mask=None):

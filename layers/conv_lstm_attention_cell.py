@@ -11,10 +11,10 @@ from glimpse.layers.attention_override import apply_attention_override
 from glimpse.layers.conv_lstm import (
     add_conv_lstm_weights,
     check_conv_lstm_arguments,
-    check_maps,
     convolve,
     step_conv_lstm,
 )
+from glimpse.layers.shape_checks import check_rank, check_shape, check_states
 from glimpse.layers.soft_attention_lstm_cell import check_positive_integer, copy_initializer
 from glimpse.layers.soft_attention_recurrence import tanh
 
@@ -122,7 +122,7 @@ class ConvLSTMAttentionCell(keras.layers.Layer):
         self.output_size = None
 
     def build(self, inputs_shape, states_shape=None, attention_override_shape=None):
-        check_maps("inputs", inputs_shape, "(batch, height, width, features)")
+        check_rank("inputs", inputs_shape, "(batch, height, width, features)")
         self.output_size = (*inputs_shape[1:3], self.filters)
         size, features = self.attention_kernel_size, inputs_shape[-1]
         channels = self.attention_filters or self.filters
@@ -159,6 +159,11 @@ class ConvLSTMAttentionCell(keras.layers.Layer):
         if not self.built:
             self.build(inputs.shape)
         inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
+        axes, features = "(batch, height, width, features)", self.kernel.shape[2]
+        check_shape("inputs", inputs.shape, axes, features=features)
+        sizes = dict(zip(("batch", "height", "width"), inputs.shape, strict=False))
+        axes = "(batch, height, width, filters)"
+        check_states("states", states, ["h", "c"], axes, **sizes, filters=self.filters)
         weights = self.weigh(self.project_inputs(inputs), states[0])
         weights = apply_attention_override(weights, attention_override, axis=(-2, -1))
         return ops.expand_dims(weights, -1) * inputs, weights

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1705.03146, section 2.2.
 import keras
 from keras import ops
 
-from glimpse.layers.conv_lstm import check_maps
+from glimpse.layers.shape_checks import check_rank
 from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate, check_positive_integer
 
 _SWITCHES = {
@@ -98,7 +98,7 @@ class MapHead(keras.layers.Layer):
         )
 
     def build(self, hidden_states_shape):
-        check_maps("hidden_states", hidden_states_shape, "(batch, steps, height, width, filters)")
+        check_rank("hidden_states", hidden_states_shape, "(batch, steps, height, width, filters)")
         *_, height, width, _ = shape = hidden_states_shape
         if self.spatial_pooling != "average" and None in (height, width):
             raise ValueError(

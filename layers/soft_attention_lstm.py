@@ -9,6 +9,7 @@ from keras import ops
 
 from glimpse.layers.attention_override import check_override_shape, split_attention_override
 from glimpse.layers.initial_state import InitialState
+from glimpse.layers.shape_checks import check_mask, check_shape, check_states
 from glimpse.layers.soft_attention_lstm_cell import SoftAttentionLSTMCell
 from glimpse.layers.soft_attention_recurrence import soft_attention_recurrence
 from glimpse.layers.temporal_attention import clear_padding
@@ -160,9 +161,11 @@ class SoftAttentionLSTM(keras.layers.Layer):
 
     def call(self, features, mask=None, initial_state=None, training=None, attention_override=None):
         features = ops.convert_to_tensor(features, self.compute_dtype)
+        sizes = {"regions": self.cell.regions, "features": self.cell.kernels[0].shape[0]}
+        check_shape("features", features.shape, "(batch, frames, regions, features)", **sizes)
         arguments = {}
         if mask is not None:
-            mask = self._check_mask(mask, features.shape)
+            mask = check_mask("mask", mask, "the features'", features.shape[:2])
             arguments["mask"] = ops.cast(mask, self.compute_dtype)
             if self.cell.attention == "content":
                 # All frames are projected at once, and NaN in padding would reach the gradients.
@@ -171,7 +174,10 @@ class SoftAttentionLSTM(keras.layers.Layer):
         if initial_state is None:
             arguments["states"] = self._initial_states(features, mask)
         else:
-            arguments["states"] = self._check_states(initial_state)
+            names, sizes = self.cell.state_names, {"batch": features.shape[0]}
+            axes, sizes["units"] = "(batch, units)", self.cell.units
+            check_states("initial_state", initial_state, names, axes, **sizes)
+            arguments["states"] = [ops.cast(state, self.compute_dtype) for state in initial_state]
         if attention_override is not None:
             own, given = split_attention_override(
                 attention_override, features.shape[:3], self.compute_dtype
@@ -223,36 +229,6 @@ class SoftAttentionLSTM(keras.layers.Layer):
             for size in sizes
         ]
 
-    def _check_mask(self, mask, features_shape):
-        mask = ops.cast(mask, "bool")
-        if len(mask.shape) != 2 or not _fits(mask.shape, features_shape[:2]):
-            raise ValueError(
-                f"`mask` must be (batch, frames) of the features, {tuple(features_shape[:2])}; "
-                f"received shape {tuple(mask.shape)}."
-            )
-        return mask
-
-    def _check_states(self, initial_state):
-        if (
-            not isinstance(initial_state, (list, tuple))
-            or len(initial_state) != 2 * self.cell.depth
-        ):
-            raise ValueError(
-                f"`initial_state` must be a list of {2 * self.cell.depth} states, "
-                f"[{', '.join(self._state_names())}]; received {_describe(initial_state)}."
-            )
-        states = [ops.cast(state, self.compute_dtype) for state in initial_state]
-        for name, state in zip(self._state_names(), states, strict=True):
-            if len(state.shape) != 2 or state.shape[-1] != self.cell.units:
-                raise ValueError(
-                    f"`initial_state`'s {name} must be (batch, {self.cell.units}); "
-                    f"received shape {tuple(state.shape)}."
-                )
-        return states
-
-    def _state_names(self):
-        return [f"{name}_{layer + 1}" for layer in range(self.cell.depth) for name in "hc"]
-
     def compute_mask(self, features, previous_mask=None):
         masks = [previous_mask, None]
         return masks + [None] * (2 * self.cell.depth) if self.return_state else masks
@@ -283,11 +259,3 @@ class SoftAttentionLSTM(keras.layers.Layer):
             "initial_state_units": self.initial_state_units,
             "return_state": self.return_state,
         }
-
-
-def _fits(shape, expected):
-    return all(None in pair or pair[0] == pair[1] for pair in zip(shape, expected, strict=True))
-
-
-def _describe(value):
-    return f"{len(value)} values" if isinstance(value, (list, tuple)) else repr(value)

@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import apply_attention_override
+from glimpse.layers.shape_checks import check_shape, check_states
 from glimpse.layers.soft_attention_recurrence import tanh
 
 
@@ -177,8 +178,8 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         self.biases = biases
 
     def call(self, inputs, states, training=None, attention_override=None):
-        states = [ops.convert_to_tensor(state, self.compute_dtype) for state in states]
         layer_input, _ = self.attend(inputs, states, attention_override)
+        states = [ops.convert_to_tensor(state, self.compute_dtype) for state in states]
         new_states = []
         for layer in range(self.depth):
             if self.dropout and training:
@@ -207,12 +208,26 @@ class SoftAttentionLSTMCell(keras.layers.Layer):
         if not self.built:
             self.build(inputs.shape)
         inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
+        sizes = {"regions": self.regions, "features": self.kernels[0].shape[0]}
+        check_shape("inputs", inputs.shape, "(batch, regions, features)", **sizes)
+        sizes = {"batch": inputs.shape[0], "units": self.units}
+        check_states("states", states, self.state_names, "(batch, units)", **sizes)
         weights = ops.softmax(
             self._score(inputs, ops.convert_to_tensor(states[-2], self.compute_dtype))
         )
         weights = apply_attention_override(weights, attention_override)
         context = ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), inputs), axis=1)
         return context, weights
+
+    @property
+    def regions(self):
+        """How many regions a built cell scores; None where that is any number."""
+        return self.attention_kernel.shape[1] if self.attention == "state" else None
+
+    @property
+    def state_names(self):
+        """What the states are, in their order."""
+        return [f"{name}_{layer + 1}" for layer in range(self.depth) for name in "hc"]
 
     def _score(self, inputs, query):
         if self.attention == "state":

@@ -8,6 +8,8 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import apply_attention_override
+from glimpse.layers.mask_reader import MaskReader
+from glimpse.layers.shape_checks import check_mask, check_rank, check_shape
 from glimpse.layers.soft_attention_lstm_cell import (
     check_positive_integer,
     copy_initializer,
@@ -76,6 +78,7 @@ class TemporalAttention(keras.layers.Layer):
         self.kernel_constraint = keras.constraints.get(kernel_constraint)
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.supports_masking = True
+        self.mask_reader = MaskReader(name="mask_reader")
 
     def build(self, query_shape, values_shape, mask_shape=None, attention_override_shape=None):
         for name, shape, axes in (
@@ -96,10 +99,14 @@ class TemporalAttention(keras.layers.Layer):
 
     def call(self, query, values, mask=None, attention_override=None):
         if mask is None:  # Keras fills `mask` in for layers of one tensor alone.
-            mask = getattr(values, "_keras_mask", None)
+            mask = self.mask_reader(values)
         query = ops.convert_to_tensor(query, self.compute_dtype)
         values = ops.convert_to_tensor(values, self.compute_dtype)
-        check_fits("values", values.shape[:1], "the query's batch", query.shape[:1])
+        query_features, features = self.query_kernel.shape[0], self.value_kernel.shape[0]
+        axes = "(batch, query_features)"
+        check_shape("query", query.shape, axes, query_features=query_features)
+        sizes = {"batch": query.shape[0], "features": features}
+        check_shape("values", values.shape, "(batch, frames, features)", **sizes)
         if mask is not None:
             mask = check_mask("mask", mask, "the values'", values.shape[:2])
             values = clear_padding(values, mask)
@@ -171,28 +178,3 @@ def weighted_sum(weights, values):
 def clear_padding(values, mask):
     """`values (batch, frames, features)` with 0 in place of whatever padding holds."""
     return ops.where(ops.expand_dims(mask, -1), values, ops.zeros_like(values))
-
-
-def check_rank(name, shape, axes):
-    """Raises ValueError unless a shape has as many axes as named and its last is known."""
-    is_shape = isinstance(shape, (list, tuple))
-    if not is_shape or len(shape) != axes.count(",") + 1 or shape[-1] is None:
-        raise ValueError(f"`{name}` must be {axes} with the last axis known; got shape {shape}.")
-
-
-def check_mask(name, mask, whose, shape):
-    """Returns a mask as bool; raises ValueError unless it has the shape, unknown axes aside."""
-    mask = ops.cast(mask, "bool")
-    check_fits(name, mask.shape, f"{whose} (batch, frames)", shape)
-    return mask
-
-
-def check_fits(name, shape, what, expected):
-    """Raises ValueError unless two shapes are equal, unknown axes aside."""
-    if len(shape) != len(expected) or any(
-        None not in pair and pair[0] != pair[1] for pair in zip(shape, expected, strict=True)
-    ):
-        raise ValueError(
-            f"`{name}` must have the shape of {what}, {tuple(expected)}; "
-            f"received shape {tuple(shape)}."
-        )

@@ -8,14 +8,15 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import check_override_shape, split_attention_override
-from glimpse.layers.step_loop import iterate_steps
-from glimpse.layers.temporal_attention import (
-    check_fits,
+from glimpse.layers.mask_reader import MaskReader
+from glimpse.layers.shape_checks import (
     check_mask,
     check_rank,
-    clear_padding,
-    weighted_sum,
+    check_shape,
+    check_states,
 )
+from glimpse.layers.step_loop import iterate_steps
+from glimpse.layers.temporal_attention import clear_padding, weighted_sum
 from glimpse.layers.temporal_attention_lstm_cell import TemporalAttentionLSTMCell
 
 
@@ -94,6 +95,7 @@ class TemporalAttentionLSTM(keras.layers.Layer):
         self.learned_initial_state = learned_initial_state
         self.return_state = return_state
         self.supports_masking = True
+        self.mask_reader = MaskReader(name="mask_reader")
         self.cell = TemporalAttentionLSTMCell(
             units,
             attention_units=attention_units,
@@ -145,10 +147,13 @@ class TemporalAttentionLSTM(keras.layers.Layer):
         attention_override=None,
     ):
         if mask is None:  # Keras fills `mask` in for layers of one tensor alone.
-            mask = getattr(inputs, "_keras_mask", None)
+            mask = self.mask_reader(inputs)
         inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
         values = ops.convert_to_tensor(values, self.compute_dtype)
-        check_fits("values", values.shape[:1], "the inputs' batch", inputs.shape[:1])
+        axes, features = "(batch, steps, input_features)", self.cell.kernel.shape[0]
+        check_shape("inputs", inputs.shape, axes, input_features=features)
+        sizes = {"batch": inputs.shape[0], "features": self.cell.context_kernel.shape[0]}
+        check_shape("values", values.shape, "(batch, frames, features)", **sizes)
         if mask is not None:
             mask = check_mask("mask", mask, "the inputs'", inputs.shape[:2])
             inputs = clear_padding(inputs, mask)
@@ -158,7 +163,9 @@ class TemporalAttentionLSTM(keras.layers.Layer):
         if initial_state is None:
             states = self._first_states(ops.shape(inputs)[0])
         else:
-            states = self._check_states(initial_state)
+            sizes = {"batch": inputs.shape[0], "units": self.cell.units}
+            check_states("initial_state", initial_state, ["h", "c"], "(batch, units)", **sizes)
+            states = [ops.cast(state, self.compute_dtype) for state in initial_state]
         hidden_states, attention_weights, states = self._iterate(
             inputs, values, mask, values_mask, states, training, attention_override
         )
@@ -229,15 +236,6 @@ class TemporalAttentionLSTM(keras.layers.Layer):
             ops.broadcast_to(ops.cast(state, self.compute_dtype), (batch, self.cell.units))
             for state in (self.first_hidden_state, self.first_cell_state)
         ]
-
-    def _check_states(self, initial_state):
-        if not isinstance(initial_state, (list, tuple)) or len(initial_state) != 2:
-            what = len(initial_state) if isinstance(initial_state, (list, tuple)) else "no list"
-            raise ValueError(f"`initial_state` must be a list of 2 states, [h, c]; got {what}.")
-        states = [ops.cast(state, self.compute_dtype) for state in initial_state]
-        for name, state in zip("hc", states, strict=True):
-            check_fits(f"initial_state's {name}", state.shape, "states", (None, self.cell.units))
-        return states
 
     def compute_mask(self, inputs, previous_mask=None):
         masks = [previous_mask, None]

@@ -8,12 +8,13 @@ import keras
 from keras import ops
 
 from glimpse.layers.peephole_lstm_cell import add_lstm_weights, step_lstm
+from glimpse.layers.shape_checks import check_rank, check_shape, check_states
 from glimpse.layers.soft_attention_lstm_cell import (
     check_positive_integer,
     copy_initializer,
     project_regions,
 )
-from glimpse.layers.temporal_attention import TemporalAttention, check_rank
+from glimpse.layers.temporal_attention import TemporalAttention
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -150,10 +151,10 @@ class TemporalAttentionLSTMCell(keras.layers.Layer):
         training=None,
     ):
         inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
-        states = [ops.convert_to_tensor(state, self.compute_dtype) for state in states]
         context, attention_weights = self.attend(
             inputs, states, values, values_mask, attention_override
         )
+        states = [ops.convert_to_tensor(state, self.compute_dtype) for state in states]
         if self.dropout and training:
             inputs, context = (
                 keras.random.dropout(x, self.dropout, seed=self.seed_generator)
@@ -171,6 +172,12 @@ class TemporalAttentionLSTMCell(keras.layers.Layer):
         """
         if not self.built:
             self.build(inputs.shape, values_shape=values.shape)
+        features = self.kernel.shape[0]
+        check_shape("inputs", inputs.shape, "(batch, input_features)", input_features=features)
+        sizes = {"batch": inputs.shape[0], "features": self.context_kernel.shape[0]}
+        check_shape("values", values.shape, "(batch, frames, features)", **sizes)
+        sizes = {"batch": inputs.shape[0], "units": self.units}
+        check_states("states", states, ["h", "c"], "(batch, units)", **sizes)
         return self.attention(
             states[0], values, mask=values_mask, attention_override=attention_override
         )

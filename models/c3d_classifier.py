@@ -5,8 +5,9 @@ Highlighting in Videos", 2017, section 4.1.
 import keras
 from keras import ops
 
+from glimpse.layers.shape_checks import check_mask
 from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate
-from glimpse.layers.temporal_attention import check_mask, clear_padding
+from glimpse.layers.temporal_attention import clear_padding
 from glimpse.models.c3d import C3D
 from glimpse.models.keras_file import load_keras_file
 from glimpse.models.step_classifier import StepClassifier
@@ -37,7 +38,7 @@ class C3DClassifier(StepClassifier):
     Args:
         num_classes: Number of classes.
         mean: "cube" for the weight `mean_cube`, which the weights of Sports-1M need, or three
-            numbers, for B, G and R.
+            numbers, for B, G and R. The cube is no parameter to `count_params`, as in `C3D`.
         scale: Factor on the pixels minus the mean; 1 for the weights of Sports-1M.
         filters: Of the convolutions of C3D's five blocks.
         units: Of `fc6` and `fc7`.
@@ -143,6 +144,10 @@ class C3DClassifier(StepClassifier):
         step_logits = self.classes(features)
         step_logits = ops.reshape(step_logits, (-1, shape[1] // _CHUNK, self.num_classes))
         return self.answer(step_logits, mask)
+
+    def count_params(self):
+        """The number of parameters of the network, without the preprocessing's mean."""
+        return self.backbone.count_params() + self.classes.count_params()
 
     def _sizes(self):
         """What decides whether weights fit."""

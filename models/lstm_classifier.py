@@ -4,7 +4,8 @@ import keras
 from keras import ops
 
 from glimpse.layers.peephole_lstm_cell import PeepholeLSTMCell
-from glimpse.layers.temporal_attention import check_mask, check_rank, clear_padding
+from glimpse.layers.shape_checks import check_mask, check_rank, check_shape
+from glimpse.layers.temporal_attention import clear_padding
 from glimpse.models.step_classifier import StepClassifier
 from glimpse.models.temporal_attention_classifier import check_input_units
 
@@ -102,6 +103,9 @@ class LSTMClassifier(StepClassifier):
     def call(self, inputs, mask=None, training=None, attention_override=None):
         if attention_override is not None:
             raise ValueError("`attention_override` must be None: a plain LSTM has no gaze.")
+        first = self.recurrence.cell if self.input_layer is None else self.input_layer
+        axes, features = "(batch, steps, input_features)", first.kernel.shape[0]
+        check_shape("inputs", inputs.shape, axes, input_features=features)
         states = None
         if mask is not None:
             mask = check_mask("mask", mask, "the inputs'", inputs.shape[:2])

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from glimpse.layers.initial_state import InitialState
+from glimpse.layers.shape_checks import check_mask, check_shape
 from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate, check_positive_integer
 from glimpse.layers.step_head import StepHead
-from glimpse.layers.temporal_attention import check_mask, clear_padding
+from glimpse.layers.temporal_attention import clear_padding
 from glimpse.models.step_classifier import StepClassifier
 
 _SMALL = {"units": 128, "depth": 1, "hidden_units": 128, "dropout": 0.1}
@@ -19,6 +20,8 @@ VARIANTS = {
     "max_pooled_lstm_base": {"pooling": "max", **_BASE},
     "max_pooled_lstm_large": {"pooling": "max", **_BASE, "units": 1024},
 }
+
+_AXES = "(batch, frames, height, width, features)"
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -110,6 +113,7 @@ class PooledLSTMClassifier(StepClassifier):
         self.head = StepHead(self.num_classes, hidden_units, dropout, dtype=policy, name="head")
 
     def build(self, features_shape, mask_shape=None, attention_override_shape=None):
+        check_shape("features", features_shape, _AXES)
         batch, frames, height, width, features = features_shape
         if features is None:
             raise ValueError(
@@ -126,6 +130,8 @@ class PooledLSTMClassifier(StepClassifier):
     def call(self, features, mask=None, training=None, attention_override=None):
         if attention_override is not None:
             raise ValueError("`attention_override` must be None: a pooled LSTM has no gaze.")
+        known = self.lstms[0].cell.kernel.shape[0]
+        check_shape("features", features.shape, _AXES, features=known)
         batch, frames, height, width, channels = ops.shape(features)
         regions = ops.reshape(features, (batch, frames, height * width, channels))
         states = [None] * (2 * self.depth)

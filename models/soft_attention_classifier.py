@@ -5,6 +5,7 @@ from keras import ops
 
 from glimpse.layers import SoftAttentionLSTM
 from glimpse.layers.attention_override import check_override_shape
+from glimpse.layers.shape_checks import check_shape
 from glimpse.layers.square_orthogonal import SquareOrthogonal
 from glimpse.layers.step_head import StepHead
 from glimpse.models.step_classifier import StepClassifier
@@ -40,6 +41,8 @@ VARIANTS = {
         "scored_steps": 16,
     },
 }
+
+_AXES = "(batch, frames, height, width, features)"
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -147,6 +150,7 @@ class SoftAttentionClassifier(StepClassifier):
         )
 
     def build(self, features_shape, mask_shape=None, attention_override_shape=None):
+        check_shape("features", features_shape, _AXES)
         batch, frames, height, width, features = features_shape
         if height is None or width is None or features is None:
             raise ValueError(
@@ -157,6 +161,8 @@ class SoftAttentionClassifier(StepClassifier):
         self.head.build((batch, frames, self.units))
 
     def call(self, features, mask=None, training=None, attention_override=None):
+        known = self.recurrence.cell.kernels[0].shape[0]
+        check_shape("features", features.shape, _AXES, features=known)
         batch, frames, height, width, channels = ops.shape(features)
         regions = ops.reshape(features, (batch, frames, height * width, channels))
         if attention_override is not None:

@@ -3,11 +3,14 @@
 import keras
 from keras import ops
 
+from glimpse.layers.shape_checks import check_mask, check_shape
 from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate
-from glimpse.layers.temporal_attention import check_mask, clear_padding
+from glimpse.layers.temporal_attention import clear_padding
 from glimpse.models.step_classifier import StepClassifier
 
 VARIANTS = {"softmax_regression": {}}
+
+_AXES = "(batch, frames, height, width, features)"
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -55,17 +58,20 @@ class SoftmaxRegressionClassifier(StepClassifier):
         self.classes = keras.layers.Dense(self.num_classes, dtype=self.dtype_policy, name="classes")
 
     def build(self, features_shape, mask_shape=None, attention_override_shape=None):
+        check_shape("features", features_shape, _AXES)
         batch, frames, height, width, features = features_shape
         if height is None or width is None or features is None:
             raise ValueError(
                 "`features` must have a known height, width and number of features, got shape "
                 f"{tuple(features_shape)}."
             )
+        self.map_sizes = {"height": height, "width": width, "features": features}
         self.classes.build((batch, frames, height * width * features))
 
     def call(self, features, mask=None, training=None, attention_override=None):
         if attention_override is not None:
             raise ValueError("`attention_override` must be None: softmax regression has no gaze.")
+        check_shape("features", features.shape, _AXES, **self.map_sizes)
         batch, frames, height, width, channels = ops.shape(features)
         cube = ops.reshape(features, (batch, frames, height * width * channels))
         if mask is not None:  # NaN in padding would reach the gradients.

@@ -5,7 +5,9 @@ from keras import ops
 
 from glimpse.layers import TemporalAttentionLSTM
 from glimpse.layers.attention_override import check_override_shape
-from glimpse.layers.temporal_attention import check_mask, check_rank, clear_padding
+from glimpse.layers.mask_reader import MaskReader
+from glimpse.layers.shape_checks import check_mask, check_rank, check_shape
+from glimpse.layers.temporal_attention import clear_padding
 from glimpse.models.step_classifier import StepClassifier
 
 # Sizes of section 4.1, with inputs of 4096 numbers; `small` is ours, for the `small` backbone.
@@ -91,6 +93,7 @@ class TemporalAttentionClassifier(StepClassifier):
         self.learned_initial_state = learned_initial_state
         policy = self.dtype_policy
         self.input_layer = None
+        self.mask_reader = MaskReader(name="mask_reader")
         self.recurrence = TemporalAttentionLSTM(
             units,
             attention_units=attention_units,
@@ -138,7 +141,13 @@ class TemporalAttentionClassifier(StepClassifier):
         if isinstance(mask, (dict, list, tuple)):
             mask, attended_mask = split_pair(mask, attended_mask)
         if mask is None:  # Keras fills `mask` in for models of one argument alone.
-            mask = getattr(inputs, "_keras_mask", None)
+            mask = self.mask_reader(inputs)
+        first = self.recurrence.cell if self.input_layer is None else self.input_layer
+        axes, features = "(batch, steps, input_features)", first.kernel.shape[0]
+        check_shape("inputs", inputs.shape, axes, input_features=features)
+        features = self.recurrence.cell.context_kernel.shape[0]
+        sizes = {"batch": inputs.shape[0], "features": features}
+        check_shape("attended", attended.shape, "(batch, frames, features)", **sizes)
         if mask is not None:
             mask = check_mask("mask", mask, "the inputs'", inputs.shape[:2])
             inputs = clear_padding(inputs, mask)

@@ -413,9 +413,12 @@ def test_bad_arguments(arguments, message):
     ("call", "message"),
     [
         ({"features": np.zeros((2, 4, 6, 5))}, "`features` must be .batch, frames, height"),
-        ({"features": np.zeros((2, 4, 3, 2, 7))}, "with 5 features; received shape .2, 4, 3, 2, 7"),
+        ({"features": np.zeros((2, 4, 3, 2, 7))}, "width, 5., received shape .2, 4, 3, 2, 7"),
         ({"mask": np.ones((2, 3), bool)}, r"`mask` .* \(2, 4\); received shape \(2, 3\)"),
-        ({"initial_state": [np.zeros((2, 3, 2, 3))]}, r"`initial_state` must be \[h, c\]"),
+        (
+            {"initial_state": [np.zeros((2, 3, 2, 3))]},
+            r"`initial_state` must be a list of 2 states, \[h, c\]",
+        ),
         ({"initial_state": [np.zeros((2, 3, 1, 3))] * 2}, r"`initial_state`.*\(2, 3, 2, 3\)"),
         ({"attention_override": np.zeros((2, 4, 6))}, "`attention_override` must have the shape"),
         ({"attention_override": np.where(np.arange(2), 1, np.nan)}, "8 of 8 rows"),

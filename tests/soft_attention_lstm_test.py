@@ -242,7 +242,7 @@ def test_gradients(attention, depth, masked, overridden, dropout, given_start):
         values = [generator.normal(size=_SHAPE)]
         values += [generator.normal(size=v.shape) * 0.7 for v in layer.trainable_variables]
         if given_start:
-            names += layer._state_names()
+            names += layer.cell.state_names
             values += [generator.normal(size=(2, 4)) for _ in range(2 * depth)]
         if overridden:
             names.append("attention_override")
@@ -394,9 +394,9 @@ def test_bad_arguments(arguments, message):
     ("call", "message"),
     [
         ({"mask": np.ones((2, 3), bool)}, r"`mask` .* \(2, 4\); received shape \(2, 3\)"),
-        ({"mask": np.ones((2, 4, 1), bool)}, "`mask` must be"),
+        ({"mask": np.ones((2, 4, 1), bool)}, "`mask` must have"),
         ({"initial_state": [np.zeros((2, 4))]}, "`initial_state` .* 2 states.* received 1 values"),
-        ({"initial_state": [np.zeros((2, 3))] * 2}, r"h_1 must be \(batch, 4\)"),
+        ({"initial_state": [np.zeros((2, 3))] * 2}, r"h_1` must be \(2, 4\)"),
         ({"attention_override": np.zeros((2, 4, 3))}, "`attention_override` must have the shape"),
         ({"attention_override": np.array([[[np.nan, 1, 1, 1, 1]] * 4] * 2)}, "8 of 8 rows"),
     ],

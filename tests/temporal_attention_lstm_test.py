@@ -377,7 +377,7 @@ def test_bad_arguments(arguments, message):
     [
         ({"mask": (2, 3)}, r"`mask` must have the shape of the inputs' .* \(2, 4\)"),
         ({"values_mask": (2, 4)}, r"`values_mask` must have the shape of .* \(2, 3\)"),
-        ({"values": (3, 3, 6)}, r"`values` must have the shape of the inputs' batch, \(2,\)"),
+        ({"values": (3, 3, 6)}, r"`values` must be \(2, frames, 6\), received shape \(3, 3, 6\)"),
         ({"values": (2, 3, 1, 6)}, r"`values` must be \(batch, frames, features\)"),
         ({"inputs": (2, 5)}, r"`inputs` must be \(batch, steps, input_features\)"),
         ({"inputs": (2, 0, 5)}, "`inputs` must have a step"),
@@ -394,8 +394,8 @@ def test_bad_calls(call, message):
 def test_bad_states():
     inputs, values = _data()
     for states, message in (
-        ([np.ones((2, 4))], r"`initial_state` must be a list of 2 states, \[h, c\]; got 1"),
-        ([np.ones((2, 3))] * 2, r"`initial_state's h` must have the shape of states, \(None, 4\)"),
+        ([np.ones((2, 4))], r"`initial_state` must be a list of 2 states, \[h, c\]; received 1"),
+        ([np.ones((2, 3))] * 2, r"`initial_state`'s `h` must be \(2, 4\), received shape \(2, 3\)"),
     ):
         with pytest.raises(ValueError, match=message):
             TemporalAttentionLSTM(4)(inputs, values, initial_state=states)

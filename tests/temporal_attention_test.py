@@ -174,7 +174,7 @@ def test_bad_units(units):
     [
         ({"query": (3, 2, 4)}, r"`query` must be \(batch, query_features\)"),
         ({"values": (3, 6)}, r"`values` must be \(batch, frames, features\)"),
-        ({"values": (2, 5, 6)}, r"`values` must have the shape of the query's batch, \(3,\)"),
+        ({"values": (2, 5, 6)}, r"`values` must be \(3, frames, 6\), received shape \(2, 5, 6\)"),
         ({"mask": (3, 4)}, r"`mask` must have the shape of .* \(3, 5\); received shape \(3, 4\)"),
         ({"attention_override": (3, 4)}, "`attention_override` must have the shape"),
     ],

@@ -282,7 +282,10 @@ def test_bad_arguments(arguments, message):
     [
         ({"inputs": (2, 5)}, r"`inputs` must be \(batch, steps, input_features\)"),
         ({"attended": (2, 2, 2, 6)}, r"`attended` must be \(batch, frames, features\)"),
-        ({"attended": (3, 3, 6)}, "`values` must have the shape of the inputs' batch"),
+        (
+            {"attended": (3, 3, 6)},
+            r"`attended` must be \(2, frames, 6\), received shape \(3, 3, 6\)",
+        ),
         ({"mask": (2, 3)}, r"`mask` must have the shape of the inputs'"),
         ({"attended_mask": (2, 4)}, r"`attended_mask` must have the shape of the attended"),
     ],
