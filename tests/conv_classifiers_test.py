@@ -371,8 +371,8 @@ def test_nan_in_a_real_frame_spoils_its_clip_and_no_other():
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((2, 5, 9, 4), "`features` must be .batch, frames, height, width, features"),
-        ((2, 5, 3, 3, 6), "with 4 features; received shape .2, 5, 3, 3, 6"),
+        ((2, 5, 9, 4), "`features` must be .batch, frames, height, width, 4., received"),
+        ((2, 5, 3, 3, 6), "width, 4., received shape .2, 5, 3, 3, 6"),
     ],
 )
 def test_features_of_another_rank_or_size_are_refused(shape, message):
@@ -407,7 +407,7 @@ def test_bad_arguments_are_named(arguments, message):
 
 
 def test_bad_masks_and_maps_are_named():
-    with pytest.raises(ValueError, match=r"`mask` must be .* \(2, 5\); received shape \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"`mask` must have .* \(2, 5\); received shape \(2, 4\)"):
         make(join="features")(_features(), mask=np.ones((2, 4), bool))
     with pytest.raises(ValueError, match="`attention_override` must have the shape"):
         make(join="features")(_features(), attention_override=np.zeros((2, 5, 9), "float32"))
