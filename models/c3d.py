@@ -29,7 +29,8 @@ class C3D(FrameBackbone):
     border, as in Caffe: `pool5` turns 2 x 7 x 7 into 1 x 4 x 4.
 
     The published weights need the mean of Sports-1M at each place of a chunk: the weight
-    `mean_cube`, 1,050,624 numbers that are not trained. It is grey until it is loaded.
+    `mean_cube`, 1,050,624 numbers that are not trained. It is grey until it is loaded. Since it
+    belongs to the preprocessing, `count_params` leaves it out.
 
     Differs from the released code: frames are not rounded to integers after they are resized.
 
@@ -155,6 +156,10 @@ class C3D(FrameBackbone):
         if self.output_stage == "fc8":
             return x
         return layers.Softmax(dtype="float32", name="probabilities")(x)
+
+    def count_params(self):
+        """The number of parameters of the network, without the preprocessing's mean."""
+        return self.network.count_params()
 
     def get_config(self):
         return {

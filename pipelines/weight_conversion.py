@@ -3,7 +3,6 @@
 import dataclasses
 import difflib
 import hashlib
-import math
 import pathlib
 import re
 
@@ -37,7 +36,7 @@ class Conversion:
     Args:
         used: Names of the tensors that the backbone has now, in its order.
         left_out: Names of those it does not need.
-        parameters: Numbers in the backbone's weights.
+        parameters: Numbers in the weights of the backbone's network.
     """
 
     used: tuple
@@ -132,7 +131,7 @@ def convert_weights(path, backbone, name, form=None, mean=None):
     for variable, tensor, flattened in plan:
         array = tensors.pop(tensor)
         variable.assign(_to_keras(form, array, tuple(variable.shape), flattened))
-    parameters = sum(math.prod(variable.shape) for variable in backbone.weights)
+    parameters = backbone.count_params()
     return Conversion(tuple(used), tuple(left), parameters)
 
 
