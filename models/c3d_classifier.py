@@ -5,8 +5,9 @@ Highlighting in Videos", 2017, section 4.1.
 import keras
 from keras import ops
 
+from glimpse.layers.shape_checks import check_mask
 from glimpse.layers.soft_attention_lstm_cell import check_dropout_rate
-from glimpse.layers.temporal_attention import check_mask, clear_padding
+from glimpse.layers.temporal_attention import clear_padding
 from glimpse.models.c3d import C3D
 from glimpse.models.keras_file import load_keras_file
 from glimpse.models.step_classifier import StepClassifier
