@@ -7,6 +7,7 @@ https://arxiv.org/abs/1308.0850.
 import keras
 from keras import ops
 
+from glimpse.layers.shape_checks import check_rank, check_shape, check_states
 from glimpse.layers.soft_attention_lstm_cell import check_positive_integer, copy_initializer
 from glimpse.layers.soft_attention_recurrence import tanh
 
@@ -40,7 +41,7 @@ class PeepholeLSTMCell(keras.layers.Layer):
         states: `[h, c]` after this step.
 
     Raises:
-        ValueError: If `units` is below 1.
+        ValueError: If `units` is below 1 or a shape does not fit.
     """
 
     peepholes = True
@@ -77,15 +78,15 @@ class PeepholeLSTMCell(keras.layers.Layer):
         self.output_size = units
 
     def build(self, inputs_shape, states_shape=None):
-        if len(inputs_shape) != 2 or inputs_shape[-1] is None:
-            raise ValueError(
-                "`inputs` must be (batch, input_features) with the last axis known; "
-                f"received shape {tuple(inputs_shape)}."
-            )
+        check_rank("inputs", inputs_shape, "(batch, input_features)")
         add_lstm_weights(self, inputs_shape[-1])
 
     def call(self, inputs, states, training=None):
         inputs = ops.convert_to_tensor(inputs, self.compute_dtype)
+        features = self.kernel.shape[0]
+        check_shape("inputs", inputs.shape, "(batch, input_features)", input_features=features)
+        sizes = {"batch": inputs.shape[0], "units": self.units}
+        check_states("states", states, ["h", "c"], "(batch, units)", **sizes)
         hidden_state, cell_state = (ops.convert_to_tensor(x, self.compute_dtype) for x in states)
         gates = (
             ops.matmul(inputs, ops.cast(self.kernel, self.compute_dtype))

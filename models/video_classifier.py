@@ -3,7 +3,10 @@
 import keras
 from keras import ops
 
+from glimpse.layers.shape_checks import check_shape
 from glimpse.models.step_training import StepTraining
+
+_AXES = "(batch, frames, height, width, channels)"
 
 
 @keras.saving.register_keras_serializable(package="glimpse")
@@ -55,6 +58,7 @@ class VideoClassifier(StepTraining):
         return self.classifier.sampling
 
     def build(self, frames_shape, mask_shape=None, attention_override_shape=None):
+        check_shape("frames", frames_shape, _AXES, channels=3)
         batch, frames, height, width, channels = frames_shape
         if not self.backbone.built:
             self.backbone.build((None, height, width, channels))
@@ -63,6 +67,7 @@ class VideoClassifier(StepTraining):
             self.classifier.build((batch, frames, *maps[1:]))
 
     def call(self, frames, mask=None, training=None, attention_override=None):
+        check_shape("frames", frames.shape, _AXES, channels=3)
         batch, count, height, width, channels = ops.shape(frames)
         pixels = ops.reshape(frames, (batch * count, height, width, channels))
         maps = self.backbone(pixels, training=training)

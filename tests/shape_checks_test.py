@@ -14,6 +14,7 @@ from glimpse.layers import (
     TemporalAttentionLSTM,
     TemporalAttentionLSTMCell,
 )
+from glimpse.layers.peephole_lstm_cell import PeepholeLSTMCell
 from glimpse.layers.shape_checks import check_shape
 from glimpse.models import (
     ConvAttentionClassifier,
@@ -23,6 +24,7 @@ from glimpse.models import (
     SoftAttentionClassifier,
     SoftmaxRegressionClassifier,
     TemporalAttentionClassifier,
+    VideoClassifier,
 )
 
 pytestmark = pytest.mark.backends
@@ -51,6 +53,14 @@ _CASES = {
             "inputs": ((2, 7), (2, 1, 5)),
             "states": ([(2, 4)], [(2, 4)] * 3, [(2, 3), (2, 4)], [(2, 4), (1, 4)]),
             "values": ((2, 6), (2, 3, 7), (2, 0, 6), (1, 3, 6)),
+        },
+    ),
+    "peephole_cell": (
+        lambda: PeepholeLSTMCell(4),
+        {"inputs": (2, 5), "states": _STATES},
+        {
+            "inputs": ((2, 7), (2, 1, 5)),
+            "states": ([(2, 4)], [(2, 4)] * 3, [(2, 3), (2, 4)], [(2, 4), (1, 4)]),
         },
     ),
     "temporal_lstm": (
@@ -108,6 +118,13 @@ _CASES = {
         lambda: HierarchicalConvAttentionClassifier(3, filters=3),
         _MAPS,
         {"features": _BAD_MAPS},
+    ),
+    "video": (
+        lambda: VideoClassifier(
+            keras.Sequential([keras.layers.AveragePooling2D(2)]), SoftmaxRegressionClassifier(3)
+        ),
+        {"frames": (2, 3, 4, 4, 3)},
+        {"frames": ((2, 4, 4, 3), (2, 3, 4, 4, 1), (2, 0, 4, 4, 3))},
     ),
     "lstm": (lambda: LSTMClassifier(3, units=4), _CLIPS, {"inputs": _BAD_CLIPS}),
     "lstm_without_input_layer": (
