@@ -32,10 +32,15 @@ class EnsembleClassifier(StepTraining):
 
     Call arguments:
         inputs: A dict of tensors by the ensemble's `input_names`, the union of its members' in
-            their order; where there is one name, the tensor itself.
+            their order, or a list or tuple of them in this order; where there is one name, the
+            tensor itself.
+        attended: The second of two inputs, if `inputs` is the first alone.
         mask: As `inputs`, True where the step (of attended data: the frame) is real; names may
-            be left out.
-        attention_override: A dict of member names to maps, as that member takes them.
+            be left out of a dict, and a list may hold None. Where the second of two inputs is
+            what members attend to, a mask alone is that of the first.
+        attended_mask: That of the second of two inputs, if `mask` is that of the first.
+        attention_override: A dict of member names to maps, as that member takes them; where
+            exactly one attends, its maps alone will do.
 
     Returns:
         A dict of `probabilities (batch, classes)`, `logits` (their log), `step_logits` and
@@ -120,17 +125,32 @@ class EnsembleClassifier(StepTraining):
             sources.append({own: (names or {}).get(own, own) for own in member.input_names})
         return sources
 
-    def build(self, inputs_shape, mask_shape=None, attention_override_shape=None):
-        shapes = self._by_name("inputs", inputs_shape)
+    def build(
+        self,
+        inputs_shape,
+        attended_shape=None,
+        mask_shape=None,
+        attended_mask_shape=None,
+        attention_override_shape=None,
+    ):
+        shapes = self._by_name("inputs", inputs_shape, "attended", attended_shape)
         for member, sources in zip(self.members, self._sources, strict=True):
             if not member.built:
                 own = {name: tuple(shapes[source]) for name, source in sources.items()}
                 member.build(own if len(own) > 1 else own[member.input_names[0]])
 
-    def call(self, inputs, mask=None, training=None, attention_override=None):
-        inputs = self._by_name("inputs", inputs)
-        masks = {} if mask is None else self._by_name("mask", mask, partial=True)
-        overrides = attention_override or {}
+    def call(
+        self,
+        inputs,
+        attended=None,
+        mask=None,
+        attended_mask=None,
+        training=None,
+        attention_override=None,
+    ):
+        inputs = self._by_name("inputs", inputs, "attended", attended)
+        masks = self._masks_by_name(mask, attended_mask)
+        overrides = attention_override if isinstance(attention_override, dict) else {}
         unknown = set(overrides) - set(self.member_names)
         if unknown:
             raise ValueError(
@@ -138,20 +158,35 @@ class EnsembleClassifier(StepTraining):
                 f"got {', '.join(sorted(unknown))}."
             )
         answers = {}
-        for name, member, sources in zip(
-            self.member_names, self.members, self._sources, strict=True
-        ):
-            own = {key: inputs[source] for key, source in sources.items()}
-            own_masks = [masks.get(source) for source in sources.values()]
-            further = {"attended_mask": own_masks[1]} if "attended" in sources else {}
-            answers[name] = member(
-                own if len(own) > 1 else own[member.input_names[0]],
-                mask=own_masks[0],
-                training=training,
-                attention_override=overrides.get(name),
-                **further,
-            )
+        for name in self.member_names:
+            answers[name] = self._ask(name, inputs, masks, training, overrides.get(name))
+        if attention_override is not None and not isinstance(attention_override, dict):
+            # Only its answer tells whether a member attends.
+            attending = [name for name in answers if "attention_weights" in answers[name]]
+            if len(attending) != 1:
+                raise ValueError(
+                    "`attention_override` must be a dict from the names of members "
+                    f"({', '.join(self.member_names)}) to maps, since {len(attending)} of them "
+                    f"attend; received {type(attention_override).__name__}."
+                )
+            (name,) = attending
+            answers[name] = self._ask(name, inputs, masks, training, attention_override)
         return self._combine(answers)
+
+    def _ask(self, name, inputs, masks, training, attention_override):
+        """The answer of the member of a name."""
+        number = self.member_names.index(name)
+        member, sources = self.members[number], self._sources[number]
+        own = {key: inputs[source] for key, source in sources.items()}
+        own_masks = [masks.get(source) for source in sources.values()]
+        further = {"attended_mask": own_masks[1]} if "attended" in sources else {}
+        return member(
+            own if len(own) > 1 else own[member.input_names[0]],
+            mask=own_masks[0],
+            training=training,
+            attention_override=attention_override,
+            **further,
+        )
 
     def _combine(self, answers):
         mean = ops.mean(ops.stack([a["probabilities"] for a in answers.values()]), axis=0)
@@ -173,16 +208,40 @@ class EnsembleClassifier(StepTraining):
             (outputs["attention_weights"],) = maps.values()
         return outputs
 
-    def _by_name(self, argument, value, partial=False):
-        if len(self.input_names) == 1 and not isinstance(value, dict):
-            return {self.input_names[0]: value}
-        fits = isinstance(value, dict) and (
-            set(value) <= set(self.input_names) if partial else set(value) == set(self.input_names)
-        )
+    def _masks_by_name(self, mask, attended_mask):
+        if mask is None and attended_mask is None:
+            return {}
+        attended_to = {sources.get("attended") for sources in self._sources}
+        second_is_attended = len(self.input_names) == 2 and self.input_names[1] in attended_to
+        if second_is_attended and not isinstance(mask, (dict, list, tuple)):
+            return dict(zip(self.input_names, (mask, attended_mask), strict=True))
+        return self._by_name("mask", mask, "attended_mask", attended_mask, partial=True)
+
+    def _by_name(self, argument, value, second_argument, second, partial=False):
+        """A dict by the names of inputs of tensors or shapes, however they were passed."""
+        names = self.input_names
+        if second is not None:
+            if len(names) != 2 or _is_nested(value):
+                raise ValueError(
+                    f"`{second_argument}` belongs to the second of two inputs, if `{argument}` "
+                    f"is given for the first alone; this ensemble reads {', '.join(names)}. "
+                    "A mask is passed as `mask=`."
+                )
+            return dict(zip(names, (value, second), strict=True))
+        if isinstance(value, dict):
+            fits = set(value) <= set(names) if partial else set(value) == set(names)
+            received = sorted(value)
+        elif _is_nested(value):
+            fits, received = len(value) == len(names), f"a list of {len(value)}"
+            value = dict(zip(names, value, strict=False))
+        else:
+            fits, received = len(names) == 1, type(value).__name__
+            value = {names[0]: value}
         if not fits:
-            got = sorted(value) if isinstance(value, dict) else type(value).__name__
+            alone = ", or the first and then `attended`" if len(names) == 2 else ""
             raise ValueError(
-                f"`{argument}` must be a dict of {', '.join(self.input_names)}; received {got}."
+                f"`{argument}` must be a dict of {', '.join(names)}, or a list or tuple in this "
+                f"order{alone}; received {received}."
             )
         return value
 
@@ -213,3 +272,11 @@ class EnsembleClassifier(StepTraining):
     def from_config(cls, config):
         members = [keras.saving.deserialize_keras_object(member) for member in config["members"]]
         return cls(**{**config, "members": members})
+
+
+def _is_nested(value):
+    """Whether it holds tensors or shapes, and is not a shape or tensor itself."""
+    sequence = isinstance(value, (list, tuple))
+    return isinstance(value, dict) or (
+        sequence and not any(isinstance(each, int) for each in value)
+    )

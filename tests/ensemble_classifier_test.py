@@ -106,6 +106,75 @@ def test_the_one_member_that_attends_shows_its_map():
     )
 
 
+def attending_pair():
+    ensemble = EnsembleClassifier(
+        [TemporalAttentionClassifier(3, units=units, dropout=0.0) for units in (4, 5)]
+    )
+    ensemble.build([SHAPES["inputs"], SHAPES["objects"]])
+    randomize(ensemble)
+    return ensemble
+
+
+@_BACKENDS
+def test_inputs_may_come_as_those_of_the_members():
+    ensemble, x = attending_pair(), data()
+    inputs, attended = x["inputs"], x["objects"]
+    frames = np.array([[True] * 3, [False, True, True]])
+    expected = numpy(ensemble({"inputs": inputs, "attended": attended})["probabilities"])
+    masked = [
+        m([inputs, attended], mask=[STEPS, frames])["probabilities"] for m in ensemble.members
+    ]
+    masked = numpy(sum(masked)) / 2
+    assert np.abs(masked - expected).max() > 1e-3
+    for form in ((inputs, attended), ([inputs, attended],), ((inputs, attended),)):
+        np.testing.assert_array_equal(numpy(ensemble(*form)["probabilities"]), expected)
+        own = (
+            {"mask": STEPS, "attended_mask": frames} if len(form) > 1 else {"mask": [STEPS, frames]}
+        )
+        np.testing.assert_allclose(
+            numpy(ensemble(*form, **own)["probabilities"]), masked, rtol=1e-5
+        )
+    steps = [m([inputs, attended], mask=STEPS)["probabilities"] for m in ensemble.members]
+    np.testing.assert_allclose(
+        numpy(ensemble(inputs, attended, mask=STEPS)["probabilities"]),
+        numpy(sum(steps)) / 2,
+        rtol=1e-5,
+    )
+
+
+def test_an_ensemble_called_with_two_tensors_or_a_list_is_saved_and_trained(tmp_path):
+    inputs, attended = data("inputs", "objects").values()
+    for call in (lambda model: model(inputs, attended), lambda model: model([inputs, attended])):
+        ensemble = EnsembleClassifier(
+            [TemporalAttentionClassifier(3, units=4, dropout=0.0) for _ in range(2)]
+        )
+        expected = numpy(call(ensemble)["probabilities"])
+        ensemble.save(tmp_path / "ensemble.keras")
+        again = glimpse.load_model(tmp_path / "ensemble.keras")
+        np.testing.assert_array_equal(numpy(call(again)["probabilities"]), expected)
+    predicted = again.predict([inputs, attended], verbose=0)
+    np.testing.assert_allclose(predicted["probabilities"], expected, rtol=1e-5)
+    again.compile(keras.optimizers.Adam(0.05))
+    losses = again.fit([inputs, attended], np.array([0, 2]), epochs=3, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+def test_an_override_alone_is_that_of_the_one_member_that_attends():
+    pair = [TemporalAttentionClassifier(3, units=4), LSTMClassifier(3, units=4)]
+    ensemble, x = EnsembleClassifier(pair), data()
+    inputs = [x["inputs"], x["objects"]]
+    gaze = np.tile(np.array([0, 0, 1], "float32"), (2, 4, 1))
+    outputs = ensemble(inputs, attention_override=gaze)
+    named = ensemble(inputs, attention_override={"member_1": gaze})
+    np.testing.assert_array_equal(numpy(outputs["attention_weights"]), gaze)
+    np.testing.assert_array_equal(numpy(outputs["probabilities"]), numpy(named["probabilities"]))
+    for other, count in ((attending_pair(), 2), (EnsembleClassifier(pair[1:]), 0)):
+        with pytest.raises(
+            ValueError, match=f"`attention_override` must be a dict .* {count} of them attend"
+        ):
+            other(inputs if count else inputs[0], attention_override=gaze)
+
+
 @_BACKENDS
 def test_masks_go_to_the_members_that_read_what_they_mask():
     ensemble, x = trio(), data()
@@ -235,9 +304,17 @@ def test_bad_inputs():
     for inputs, received in (
         (data("inputs", "objects"), r"\['inputs', 'objects'\]"),
         (x["inputs"], ""),
+        ([x["inputs"], x["objects"]], "a list of 2"),
     ):
-        with pytest.raises(ValueError, match=f"`inputs` must be a dict of .*; received {received}"):
+        with pytest.raises(
+            ValueError,
+            match=f"`inputs` must be a dict of .*, or a list or tuple in .*; received {received}",
+        ):
             ensemble(inputs)
+    with pytest.raises(ValueError, match="`attended` belongs to the second of two inputs"):
+        ensemble(x["inputs"], x["objects"])
+    with pytest.raises(ValueError, match="or the first and then `attended`; received"):
+        attending_pair()(x["inputs"])
     with pytest.raises(ValueError, match="`mask` must be a dict of"):
         ensemble(x, mask={"frames": STEPS})
 
