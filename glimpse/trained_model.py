@@ -146,8 +146,10 @@ def load_backbone(name, options=None, flag="backbone"):
     if name in list_backbones() or name.startswith("hub/"):
         try:
             return create_backbone(name, **(options or {}))
-        except TypeError as error:
-            raise ValueError(f"--{flag}_options: {name} takes no such option ({error}).") from error
+        except (TypeError, ValueError) as error:
+            if not options:
+                raise
+            raise ValueError(f"--{flag}_options: {name} refuses them: {error}") from error
     if options:
         raise ValueError(f"--{flag}_options: {name} is no backbone of the zoo; it takes none.")
     if pathlib.Path(name).suffix == ".keras":
