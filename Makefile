@@ -10,7 +10,7 @@ demo: $(VENV)/.installed
 # Fast tests; `make test SLOW=1` runs the slow ones too, as CI does. JOBS files run at a time.
 JOBS := 2
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(JOBS) --dist=loadfile $(if $(SLOW),,-m "not slow") $(TEST_FLAGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist=loadfile --no-loadscope-reorder $(if $(SLOW),,-m "not slow") $(TEST_FLAGS)
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
