@@ -10,6 +10,7 @@ from keras import ops
 from glimpse.layers.peephole_lstm_cell import add_lstm_weights, step_lstm
 from glimpse.layers.shape_checks import check_rank, check_shape, check_states
 from glimpse.layers.soft_attention_lstm_cell import (
+    check_dropout_rate,
     check_positive_integer,
     copy_initializer,
     project_regions,
@@ -89,8 +90,7 @@ class TemporalAttentionLSTMCell(keras.layers.Layer):
         check_positive_integer("units", units)
         if attention_units is not None:
             check_positive_integer("attention_units", attention_units)
-        if not 0 <= dropout < 1:
-            raise ValueError(f"`dropout` must be in [0, 1); received {dropout}.")
+        check_dropout_rate("dropout", dropout)
         self.units = units
         self.attention_units = attention_units
         self.dropout = dropout
