@@ -10,6 +10,8 @@ import random
 
 from absl import logging
 
+from glimpse.pipelines.segment import Segment
+
 SPLITS = ("train", "val", "test")
 _LIKE_SPLITS = {*SPLITS, "training", "validation", "valid", "dev", "eval", "testing"}
 VIDEO_SUFFIXES = frozenset(
@@ -45,6 +47,9 @@ class Clip:
             empty, where a clip may have several.
         split: "train", "val" or "test".
         truth: What is known of the clip besides its label, a dict, or None.
+        segment: The `Segment` of the video that is the clip; None: all of it.
+        group: Name of what must not stand in two splits (a scene, a film, a person), or None.
+        video_id: Name of the video that the clip is a part of; None: the clip's own.
     """
 
     clip_id: str
@@ -52,6 +57,9 @@ class Clip:
     label: int | tuple
     split: str
     truth: dict | None = dataclasses.field(default=None, compare=False, repr=False)
+    segment: Segment | None = None
+    group: str | None = None
+    video_id: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,12 +72,28 @@ class ClipSet:
         clips: The clips of all splits.
         unknown_files: Files in the folder that were left out because they are no
             videos by their names, relative to it.
+        protocol: Name of the official data set whose rules of evaluation hold ("hollywood2"), or
+            None.
+        split_name: Which of several splits this is, such as "split 1" or "groups, seed 0".
+        missing: Dicts of clip_id, path, split and reason: clips that the split lists and that are
+            not there.
+        left_out: {reason in words: number of clips}, for what the reader left out on purpose.
     """
 
     name: str
     label_names: tuple
     clips: tuple
     unknown_files: tuple = ()
+    protocol: str | None = None
+    split_name: str = ""
+    missing: tuple = ()
+    left_out: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def expected(self):
+        """{split: number of clips that it lists, there or missing}."""
+        splits = [clip.split for clip in self.clips] + [clip["split"] for clip in self.missing]
+        return {split: splits.count(split) for split in SPLITS if split in splits}
 
     @property
     def split_hash(self):

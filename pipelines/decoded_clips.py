@@ -8,7 +8,8 @@ import threading
 
 import numpy as np
 
-from glimpse.pipelines.video_reader import VideoError, VideoReader
+from glimpse.pipelines.video_error import VideoError
+from glimpse.pipelines.video_reader import VideoReader
 
 _CHUNK_FRAMES = 16
 _CHUNK_BYTES = 8 << 20

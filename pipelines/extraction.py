@@ -18,7 +18,8 @@ from glimpse.pipelines.feature_store import (
     backbone_fingerprint,
     feature_key,
 )
-from glimpse.pipelines.video_reader import VideoError, decoder_version, display_name
+from glimpse.pipelines.video_error import VideoError, display_name
+from glimpse.pipelines.video_reader import decoder_version
 
 
 def extract_features(

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from glimpse.pipelines.feature_store import FeatureWriter
-from glimpse.pipelines.video_reader import VideoError, display_name
+from glimpse.pipelines.video_error import VideoError, display_name
 
 _COMMITS_AHEAD = 16
 

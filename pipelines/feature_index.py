@@ -27,7 +27,12 @@ class IndexedClip:
             backbone reads several at a time.
         frames_per_second: Rate of these steps.
         flipped_key: Name of the features of its mirrored frames, if they were extracted.
-        num_video_frames: Frames of the video, counted by decoding; None: `num_frames`.
+        num_video_frames: Frames of the clip, counted by decoding; None: `num_frames`.
+        start: Step of the stored features that is the clip's first: clips of one video may share
+            what is stored.
+        group, video_id: As in `Clip`.
+        frame_times: Seconds from the clip's first frame to each of its steps, where these are not
+            even; None: step n is at n / frames_per_second.
     """
 
     clip_id: str
@@ -39,6 +44,10 @@ class IndexedClip:
     frames_per_second: float
     flipped_key: str | None = None
     num_video_frames: int | None = None
+    start: int = 0
+    group: str | None = None
+    video_id: str | None = None
+    frame_times: tuple | None = None
 
     @property
     def labels(self):
@@ -72,6 +81,11 @@ class FeatureIndex:
         entries: Tuple of IndexedClip: all clips whose features are stored.
         backbone_options: Options that the backbone was made with, besides its name.
         frames_per_input: Frames of the video that make one step of the features.
+        protocol, split_name, missing, left_out: As in `ClipSet`.
+        expected_in: {split: clips that the data set's split lists, there or not}.
+        manifest_sha256: Hash of the manifest by which clips were chosen, or None.
+        cache: The folder of the stored features; relative to `folder`, or absolute.
+        black_key: Name of the stored features of one black frame, or None.
     """
 
     folder: str
@@ -90,6 +104,14 @@ class FeatureIndex:
     entries: tuple
     backbone_options: dict = dataclasses.field(default_factory=dict)
     frames_per_input: int = 1
+    protocol: str | None = None
+    split_name: str = ""
+    missing: tuple = ()
+    left_out: dict = dataclasses.field(default_factory=dict)
+    expected_in: dict = dataclasses.field(default_factory=dict)
+    manifest_sha256: str | None = None
+    cache: str = FEATURES_FOLDER
+    black_key: str | None = None
 
     @property
     def multi_label(self):
@@ -109,7 +131,7 @@ class FeatureIndex:
     @property
     def store(self):
         """The FeatureStore with the features."""
-        return FeatureStore(os.path.join(self.folder, FEATURES_FOLDER))
+        return FeatureStore(os.path.join(self.folder, self.cache))
 
     def clips(self, split):
         """The clips of "train", "val" or "test", in the data set's order."""
@@ -172,8 +194,8 @@ class FeatureIndex:
         try:
             entries = tuple(_indexed_clip(clip) for clip in values["clips"])
             fields = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
-            for name in ("label_names", "feature_shape", "failed", "warnings"):
-                fields[name] = tuple(fields[name])
+            for name in ("label_names", "feature_shape", "failed", "warnings", "missing"):
+                fields[name] = tuple(fields.get(name, ()))
             index = cls(folder=folder, entries=entries, **fields)
         except (KeyError, TypeError) as error:
             raise ValueError(
@@ -186,5 +208,5 @@ class FeatureIndex:
 
 
 def _indexed_clip(values):
-    label = values["label"]
-    return IndexedClip(**{**values, "label": tuple(label) if isinstance(label, list) else label})
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return IndexedClip(**{**values, **lists})

@@ -11,6 +11,7 @@ import cv2
 
 from glimpse.pipelines.interlaced_streams import is_interlaced
 from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
+from glimpse.pipelines.video_error import VideoError, display_name
 
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -19,20 +20,11 @@ MAX_FRAMES_PER_SECOND = 1000.0
 _PROBED_PACKETS = 64
 
 
-class VideoError(ValueError):
-    """A video file that cannot be read: the text names the file, what is wrong and what to do."""
-
-
 def decoder_version():
     """The decoder's name and versions: another decoder gives other pixels."""
     line = [line for line in cv2.getBuildInformation().splitlines() if "avcodec:" in line]
     codec = line[0].split("(")[-1].rstrip(")") if "(" in "".join(line) else "unknown"
     return f"opencv {cv2.__version__}, avcodec {codec}"
-
-
-def display_name(path):
-    """The path as text that can be printed and encoded, whatever its bytes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 class VideoReader:

@@ -7,7 +7,8 @@ import numpy as np
 
 from glimpse.pipelines.feature_stream import FeatureStream
 from glimpse.pipelines.feature_windows import READS_VECTORS
-from glimpse.pipelines.video_reader import VideoError, VideoReader
+from glimpse.pipelines.video_error import VideoError
+from glimpse.pipelines.video_reader import VideoReader
 
 _FRAMES_AT_ONCE = 16
 

@@ -11,7 +11,8 @@ from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import feature_key
-from glimpse.pipelines.video_reader import VideoError, VideoReader
+from glimpse.pipelines.video_error import VideoError
+from glimpse.pipelines.video_reader import VideoReader
 from glimpse.trained_model import load_backbone, read_backbone_options
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video

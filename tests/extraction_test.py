@@ -16,7 +16,8 @@ from glimpse.pipelines.clips import Clip, ClipSet, read_clips
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.feature_index import FeatureIndex
-from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version
+from glimpse.pipelines.video_error import VideoError
+from glimpse.pipelines.video_reader import VideoReader, decoder_version
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from glimpse.pipelines import video_reader
-from glimpse.pipelines.video_reader import VideoError, VideoReader, decoder_version
+from glimpse.pipelines.video_error import VideoError
+from glimpse.pipelines.video_reader import VideoReader, decoder_version
 from tests.numbered_videos import (
     frame_number,
     is_rgb,

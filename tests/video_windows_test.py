@@ -14,7 +14,7 @@ from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
 from glimpse.pipelines.video_answer import VideoAnswerer
-from glimpse.pipelines.video_reader import VideoError
+from glimpse.pipelines.video_error import VideoError
 from glimpse.pipelines.video_windows import VideoWindows, read_frames
 from tests.numbered_videos import frame_number, write_video
 from tests.video_backbones import CHUNK, Chunks, Corners

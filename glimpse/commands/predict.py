@@ -12,7 +12,7 @@ import sys
 from absl import flags
 
 from glimpse.pipelines.video_answer import VideoAnswerer
-from glimpse.pipelines.video_reader import VideoError
+from glimpse.pipelines.video_error import VideoError
 from glimpse.trained_model import (
     ATTENDED_BACKBONE_HELP,
     BACKBONE_HELP,

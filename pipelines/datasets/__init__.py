@@ -1,0 +1,1 @@
+"""Readers of data sets: each tells the clips, their labels and their splits."""
