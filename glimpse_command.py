@@ -25,6 +25,7 @@ COMMANDS = {
     "extract": "Run every frame of a data set through a backbone, once, and keep the features.",
     "train": "Train a model on extracted features.",
     "evaluate": "Measure a trained model on a split.",
+    "compare": "Put results side by side that were measured alike.",
     "ensemble": "Average the answers of several evaluated models.",
     "predict": "Classify video files.",
     "explain": "Draw where the model looked in a video file.",
@@ -43,6 +44,7 @@ COMMANDS = {
 # Shown by every command; the commands define their own flags when they are imported.
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
 _TAKE_FILES = (
+    "compare",
     "predict",
     "explain",
     "set-glimpse",

@@ -20,13 +20,13 @@ class ClassGain:
 
     Args:
         label: The class.
-        videos: Its videos.
+        clips: Its clips.
         baseline: The baseline's score, a fraction.
         score: The other model's, a fraction.
     """
 
     label: str
-    videos: int
+    clips: int
     baseline: float
     score: float
 
@@ -41,12 +41,12 @@ def class_gains(baseline, result, metric="accuracy", names=("baseline", "model")
 
     Args:
         baseline: A dict that `evaluate` or `fuse` returned.
-        result: Another, of the same videos.
+        result: Another, of the same clips.
         metric: One of `METRICS`; the paper's is accuracy.
         names: What errors call the two.
 
     Raises:
-        ValueError: If the two are of other data, another split, other classes or other videos, or
+        ValueError: If the two are of other data, another split, other classes or other clips, or
             were measured in other ways (`check_alike`), or one does not hold the metric.
     """
     check_alike(names[0], baseline, names[1], result, metric == "average_precision")
@@ -84,11 +84,11 @@ def write_class_gains(gains, path):
     """
     with partial_file(path) as partial, open(partial, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("model", "class", "videos", "baseline", "score", "gain"))
+        writer.writerow(("model", "class", "clips", "baseline", "score", "gain"))
         for name, each in gains.items():
             for gain in each:
                 values = (gain.baseline, gain.score, gain.gain)
-                writer.writerow((name, gain.label, gain.videos, *(f"{v:.6f}" for v in values)))
+                writer.writerow((name, gain.label, gain.clips, *(f"{v:.6f}" for v in values)))
 
 
 def draw_class_gains(gains, path, baseline_name, metric="accuracy"):
@@ -136,7 +136,7 @@ def class_gain_canvas(gains, baseline_name, metric="accuracy"):
     canvas.y += 34
     note = (
         f"{METRICS[metric][1]} of each class: gain in percentage points, the baseline's and the "
-        "model's in %, its videos"
+        "model's in %, its clips"
     )
     canvas.text(MARGIN, canvas.y, note, 22, GREY, room=canvas.right - MARGIN)
     return canvas
@@ -154,4 +154,4 @@ def _draw_gain(canvas, gain, zero, pixels):
     canvas.text(x + 110, middle, number, 24, colour, ha="right", weight="bold")
     change = f"{100 * gain.baseline:.1f} \N{RIGHTWARDS ARROW} {100 * gain.score:.1f}"
     canvas.text(x + 320, middle, change, 24, INK, ha="right")
-    canvas.text(canvas.right, middle, str(gain.videos), 22, GREY, ha="right")
+    canvas.text(canvas.right, middle, str(gain.clips), 22, GREY, ha="right")

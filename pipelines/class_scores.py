@@ -46,8 +46,8 @@ def class_values(result, metric):
 
 
 def class_counts(result):
-    """Returns how many videos of each class were evaluated, {name: count}."""
-    labels = [video["label"] for video in result["videos"]]
+    """Returns how many clips of each class were evaluated, {name: count}."""
+    labels = [clip["label"] for clip in result["clips"]]
     present = [set(label) if isinstance(label, list) else {label} for label in labels]
     return {name: sum(name in labels for labels in present) for name in result["label_names"]}
 
@@ -56,16 +56,16 @@ def class_table(results, names, metric="average_precision"):
     """Returns the rows of the table: one dict a class and, last, one of the means.
 
     Args:
-        results: Dicts that `evaluate` or `fuse` returned, of the same videos.
+        results: Dicts that `evaluate` or `fuse` returned, of the same clips.
         names: The models' names, as many.
         metric: One of `METRICS`.
 
     Returns:
-        Dicts of `class`, `videos` and each model's score by its name, a fraction; None for a
+        Dicts of `class`, `clips` and each model's score by its name, a fraction; None for a
         class without positives, which the means leave out.
 
     Raises:
-        ValueError: If the results are of other videos or were measured in other ways
+        ValueError: If the results are of other clips or were measured in other ways
             (`check_alike`), two models have one name, or a result does not hold the metric.
     """
     if not results:
@@ -77,7 +77,7 @@ def class_table(results, names, metric="average_precision"):
     values = [class_values(result, metric) for result in results]
     counts = class_counts(results[0])
     rows = [
-        {"class": label, "videos": counts[label]}
+        {"class": label, "clips": counts[label]}
         | {name: value[label] for name, value in zip(names, values, strict=True)}
         for label in results[0]["label_names"]
     ]
@@ -85,7 +85,7 @@ def class_table(results, names, metric="average_precision"):
     if not known:
         raise ValueError(f"no class has a positive in split {results[0]['split']}.")
     means = {name: float(np.mean([row[name] for row in known])) for name in names}
-    return [*rows, {"class": MEAN, "videos": len(results[0]["videos"]), **means}]
+    return [*rows, {"class": MEAN, "clips": len(results[0]["clips"]), **means}]
 
 
 def without_positives(rows):
@@ -108,7 +108,7 @@ def table_as_markdown(rows):
     lines = ["| " + " | ".join(names) + " |", "|---" + "|---:" * (len(names) - 1) + "|"]
     for row in rows:
         best = best_names(row)
-        cells = [row["class"], str(row["videos"])]
+        cells = [row["class"], str(row["clips"])]
         for name in names[2:]:
             text = "-" if row[name] is None else f"{row[name]:.1%}"
             cells.append(f"**{text}**" if name in best else text)
@@ -121,7 +121,7 @@ def best_names(row):
     scores = {
         name: value
         for name, value in row.items()
-        if name not in ("class", "videos") and value is not None
+        if name not in ("class", "clips") and value is not None
     }
     if len(set(scores.values())) < 2:
         return set()
@@ -140,7 +140,7 @@ def write_class_table(rows, folder, metric="average_precision"):
 
 def class_table_canvas(rows, metric="average_precision"):
     """The picture of the table: a `PixelCanvas` whose cells are as blue as their score is high."""
-    names = [name for name in rows[0] if name not in ("class", "videos")]
+    names = [name for name in rows[0] if name not in ("class", "clips")]
     widths = [int(np.clip(30 + _LETTER * len(name), _NARROWEST, _WIDEST)) for name in names]
     left_out = without_positives(rows)
     height = 2 * MARGIN + _CELL_HEIGHT * (len(rows) + 1) + 20 + (40 if left_out else 0) + 34
@@ -163,7 +163,7 @@ def class_table_canvas(rows, metric="average_precision"):
         _draw_row(canvas, row, cells, "bold" if is_mean else "normal")
         canvas.y += _CELL_HEIGHT
     canvas.y += 24
-    note = f"in grey, a class's videos, {rows[-1]['videos']} in all; in bold, the best of a row"
+    note = f"in grey, a class's clips, {rows[-1]['clips']} in all; in bold, the best of a row"
     if left_out:
         canvas.text(
             MARGIN, canvas.y, f"without positives, so left out: {', '.join(left_out)}", 22, GREY,
@@ -178,7 +178,7 @@ def _draw_row(canvas, row, cells, weight):
     middle = canvas.y + _CELL_HEIGHT / 2
     canvas.text(MARGIN, middle, row["class"], 24, INK, room=_LABEL_WIDTH - 70, weight=weight)
     if row["class"] != MEAN:
-        count = f"{row['videos']}"
+        count = f"{row['clips']}"
         canvas.text(cells[0][0] - 16, middle, count, 20, GREY, ha="right")
     best = best_names(row)
     for x, width, name in cells:

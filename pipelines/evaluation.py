@@ -1,14 +1,15 @@
-"""Measures a classifier on one split: steps, windows, videos, and where and when it looked."""
+"""Measures a classifier on one split: steps, windows, clips, and where and when it looked."""
 
 import dataclasses
 
 import numpy as np
 from tqdm import tqdm
 
+from glimpse.pipelines.answer_scores import score_answers
 from glimpse.pipelines.attention_measurement import AttentionMeasurement
 from glimpse.pipelines.block_combination import combine_blocks
+from glimpse.pipelines.evaluation_protocol import METRICS, find_protocol
 from glimpse.pipelines.feature_windows import FeatureWindows
-from glimpse.pipelines.ranking import mean_average_precision
 from glimpse.pipelines.stamp import make_stamp
 
 
@@ -18,19 +19,21 @@ def evaluate(
     split,
     sampling,
     truth=None,
-    rule="mean",
+    rule=None,
     batch_size=64,
     progress=True,
     attended_index=None,
-    interpolated=False,
+    interpolated=None,
     seed=0,
+    level=None,
 ):
     """Returns a classifier's results on a split as a dict that JSON can hold.
 
-    A window's answer is the mean over its steps, a video's is `combine_blocks` of its windows
-    (Sharma et al. 2015, section 4.2; Torabi and Sigal 2017, section 4.1). Where boxes are known,
-    the attention's mass in them is the mean over all frames of all windows; where an action's
-    interval is known, the weights of temporal attention are scored by `score_highlights`.
+    A window's answer is the mean over its steps, a clip's is `combine_blocks` of its windows
+    (Sharma et al. 2015, section 4.2; Torabi and Sigal 2017, section 4.1), a video's the mean of
+    its clips. Where boxes are known, the attention's mass in them is the mean over all frames of
+    all windows; where an action's interval is known, the weights of temporal attention are scored
+    by `score_highlights`.
 
     Args:
         model: A classifier with the outputs of `StepClassifier`; its `input_names` say what it
@@ -39,27 +42,30 @@ def evaluate(
         split: `"train"`, `"val"` or `"test"`.
         sampling: A `WindowSampling`.
         truth: {clip_id: truth dict of the clip}, as `AttentionMeasurement` takes it, or None.
-        rule: `"mean"` or `"majority"`; the latter needs one label a clip.
+        rule: `"mean"` or `"majority"`; the latter needs one label a clip. This and the next two
+            are by default as the data set's `EvaluationProtocol` has them.
         batch_size: Windows in a batch.
         progress: Whether to show a progress bar.
         attended_index: The `FeatureIndex` of the attended frames, or a dict of them by input name;
             default: `index`.
         interpolated: Whether average precision takes the precision's envelope.
         seed: Of the random windows.
+        level: `"clip"` or `"video"`: what average precision and the confusion matrix count.
 
     Returns:
-        A dict of `step_accuracy`, `window_accuracy` and `video_accuracy` (fractions; None where
-        clips may have several labels), `mean_average_precision` (over the classes of the videos'
-        scores; None without any positive), `per_class` accuracy (or None),
-        `per_class_average_precision` (None for the `classes_without_positives`), `localisation`
-        and `highlighting` (None where nothing is known or the model does not attend), `left_out`
-        (ids of the clips below `min_video_frames`), `videos` (one dict each) and `stamp`.
+        A dict of `headline` (`metric` and `value`, which the data set's papers print),
+        `step_accuracy` (of steps that show another frame than the one before: repeats of a short
+        clip's last frame count once), `window_accuracy` (fractions; None where clips may have
+        several labels), all of `score_answers`, `interpolated`, `localisation` and `highlighting`
+        (None where nothing is known or the model does not attend), `left_out` (ids of the clips
+        below `min_video_frames`), `clips` (one dict each) and `stamp`.
 
     Raises:
         ValueError: If the model does not fit the features, or the rule not the labels; if a
             feature or an answer is not finite.
     """
-    if rule == "majority" and index.multi_label:
+    protocol = protocol_of(index).changed(rule=rule, interpolated=interpolated, level=level)
+    if protocol.rule == "majority" and index.multi_label:
         raise ValueError("rule='majority' counts one label a window; these clips have several.")
     names = list(index.label_names)
     input_names = getattr(model, "input_names", ("features",))
@@ -68,37 +74,58 @@ def evaluate(
     check_inputs(model, windows)
     measurement = AttentionMeasurement(windows, truth)
     probabilities, step_hits = _answers(model, windows, measurement, batch_size, progress)
-    clips = windows.window_clips
+    of_clip = windows.window_clips
     scores = np.stack(
-        [combine_blocks(probabilities[clips == i], rule) for i in range(len(windows.clips))]
+        [
+            combine_blocks(probabilities[of_clip == i], protocol.rule)
+            for i in range(len(windows.clips))
+        ]
     )
-    present = np.array([[i in clip.labels for i in range(len(names))] for clip in windows.clips])
-    ranking = mean_average_precision(present.astype(int), scores, interpolated, names)
-    found = scores.argmax(axis=1)
+    videos = [clip.video_id or clip.clip_id for clip in windows.clips]
+    measures = _window_measures(windows, probabilities, step_hits) | score_answers(
+        scores,
+        [clip.label for clip in windows.clips],
+        videos,
+        names,
+        protocol.level,
+        protocol.interpolated,
+    )
     return {
         "model": model.name,
         "split": split,
         "label_names": names,
-        **_accuracies(windows, probabilities, found, step_hits),
-        "mean_average_precision": ranking["mean"] if ranking["per_class"] else None,
-        "per_class_average_precision": {name: ranking["per_class"].get(name) for name in names},
-        "classes_without_positives": ranking["without_positives"],
-        "interpolated": interpolated,
+        "headline": {"metric": protocol.metric, "value": measures[protocol.metric]},
+        **measures,
+        "interpolated": protocol.interpolated,
         "localisation": measurement.localisation,
         "highlighting": measurement.highlighting,
         "left_out": [clip.clip_id for clip in windows.left_out],
-        "videos": [
+        "clips": [
             {
                 "clip_id": clip.clip_id,
+                "video_id": video,
                 "label": _named(clip.label, names),
                 "predicted": names[guess],
                 "probability": float(score[guess]),
                 "probabilities": score.tolist(),
             }
-            for clip, guess, score in zip(windows.clips, found, scores, strict=True)
+            for clip, video, guess, score in zip(
+                windows.clips, videos, scores.argmax(axis=1), scores, strict=True
+            )
         ],
-        "stamp": _stamp(windows, rule, seed),
+        "stamp": _stamp(windows, protocol, seed),
     }
+
+
+def protocol_of(index):
+    """Returns the `EvaluationProtocol` by which the clips of a `FeatureIndex` are measured."""
+    name = index.protocol
+    if name == "activitynet" and index.multi_label:
+        name = "activitynet_untrimmed"
+    protocol = find_protocol(name)
+    if index.multi_label and protocol.metric != "mean_average_precision":
+        return dataclasses.replace(protocol, metric="mean_average_precision")
+    return protocol
 
 
 def check_classes(model, index):
@@ -128,7 +155,7 @@ def check_inputs(model, windows):
 
 
 def _answers(model, windows, measurement, batch_size, progress):
-    """Probabilities of all windows `(windows, classes)`, and the share of right steps in each."""
+    """Probabilities of all windows `(windows, classes)`, and (right steps, steps) of each."""
     probabilities, step_hits = [], []
     batches = windows.in_order(batch_size)
     for x, labels in tqdm(batches, f"evaluating {model.name}", disable=not progress):
@@ -139,8 +166,18 @@ def _answers(model, windows, measurement, batch_size, progress):
         probabilities.append(np.asarray(outputs["probabilities"], "float64"))
         if not windows.index.multi_label:
             guesses = np.asarray(outputs["step_probabilities"]).argmax(axis=2)  # (batch, steps)
-            step_hits.append((guesses == np.asarray(labels)[:, None]).mean(axis=1))
+            hits = guesses == np.asarray(labels)[:, None]
+            for number, row in enumerate(hits, start=first):
+                shown = _new_frames(windows.frame_numbers(number), len(row))
+                step_hits.append((row[shown].sum(), shown.sum()))
     return np.concatenate(probabilities), step_hits
+
+
+def _new_frames(numbers, num_steps):
+    """Which steps show a frame that the one before did not; all, where steps are not frames."""
+    if len(numbers) != num_steps:
+        return np.ones(num_steps, bool)
+    return np.concatenate([[True], np.diff(numbers) != 0])
 
 
 def _check_answers(outputs, windows, first):
@@ -155,41 +192,29 @@ def _check_answers(outputs, windows, first):
         )
 
 
-def _accuracies(windows, probabilities, found, step_hits):
-    """What is right of the steps, the windows and the videos; None where labels are several."""
-    names, labels = windows.index.label_names, windows.labels
+def _window_measures(windows, probabilities, step_hits):
+    """What is right of the steps and of the windows; None where labels are several."""
     if windows.index.multi_label:
-        measures = ("step_accuracy", "window_accuracy", "video_accuracy", "per_class")
-        return dict.fromkeys(measures)
-    right = probabilities.argmax(axis=1) == labels[windows.window_clips]
-    return {
-        "step_accuracy": float(np.concatenate(step_hits).mean()),
-        "window_accuracy": float(np.mean(right)),
-        "video_accuracy": float(np.mean(found == labels)),
-        "per_class": {
-            name: float(np.mean(found[labels == i] == i))
-            for i, name in enumerate(names)
-            if (labels == i).any()
-        },
-    }
+        return {"step_accuracy": None, "window_accuracy": None}
+    right, shown = np.sum(step_hits, axis=0)
+    hits = probabilities.argmax(axis=1) == windows.labels[windows.window_clips]
+    return {"step_accuracy": float(right / shown), "window_accuracy": float(hits.mean())}
 
 
 def _named(label, names):
     return [names[each] for each in label] if isinstance(label, tuple) else names[label]
 
 
-def _stamp(windows, rule, seed):
+def _stamp(windows, protocol, seed):
     described = {**dataclasses.asdict(windows.sampling), "windows": windows.num_windows}
-    several = windows.index.multi_label
-    return make_stamp(
+    stamp = make_stamp(
         windows.index,
         described,
-        "average precision, fraction, mean over classes"
-        if several
-        else "accuracy, fraction of windows and of videos",
-        f"mean over the steps of a window, {rule} over the windows of a video",
+        METRICS[protocol.metric],
+        f"mean over the steps of a window, {protocol.rule} over the windows of a clip",
         None if windows.sampling.sampling_rule == "blocks" else seed,
         {windows.split: len(windows.clips)},
         attended=windows.attended_indices if windows.attended_names else None,
         left_out={windows.split: len(windows.left_out)},
     )
+    return {**stamp, "protocol": dataclasses.asdict(protocol)}

@@ -5,33 +5,33 @@ Torabi and Sigal, "Action Classification and Highlighting in Videos", 2017, sect
 
 import numpy as np
 
-from glimpse.pipelines.ranking import mean_average_precision
+from glimpse.pipelines.answer_scores import score_answers
 
-# What two results must share to be about the same videos, scored the same way.
+# What two results must share to be about the same clips, scored the same way.
 _SHARED = ("dataset", "split_hash")
 _OF_MEMBERS = "; mean over the members of an ensemble"
+_OF_EACH = ("clip_accuracy", "video_accuracy", "mean_average_precision")
 
 
-def fuse(results, names=None, interpolated=False):
+def fuse(results, names=None, interpolated=None):
     """Returns the results of the ensemble whose members gave `results`.
 
-        p[video, c] = (1 / members) sum_m p_m[video, c]
+        p[clip, c] = (1 / members) sum_m p_m[clip, c]
 
     "Model combination has been implemented by averaging the softmax output scores" (section 4.4).
 
     Args:
         results: Two or more dicts that `evaluate` returned, of one split of one data set.
         names: The members' names; default: their models'.
-        interpolated: As in `average_precision`; for the members too, however they were evaluated.
+        interpolated: As in `average_precision`, for the ensemble and for the members; default: as
+            the first member was evaluated.
 
     Returns:
-        A dict as that of `evaluate`: `video_accuracy` (None for several labels a video),
-        `mean_average_precision`, `per_class` accuracy, `per_class_average_precision`,
-        `interpolated`, `videos`, `members` (name, accuracy and mean average precision of each) and
-        the first one's `stamp`.
+        A dict as that of `evaluate`, without what windows and steps gave, with `members` (name
+        and measures of each) and the first one's `stamp`.
 
     Raises:
-        ValueError: If there are fewer than two, or they differ in data, split, classes, videos or
+        ValueError: If there are fewer than two, or they differ in data, split, classes, clips or
             in how windows became one answer.
     """
     if len(results) < 2:
@@ -40,52 +40,52 @@ def fuse(results, names=None, interpolated=False):
     first = results[0]
     for name, result in zip(names, results, strict=True):
         check_alike(names[0], first, name, result)
-    classes = first["label_names"]
-    labels = np.array([_many_hot(video["label"], classes) for video in first["videos"]])
-    answers = [np.array([v["probabilities"] for v in result["videos"]]) for result in results]
+    classes, clips = first["label_names"], first["clips"]
+    level = first["stamp"]["protocol"]["level"]
+    interpolated = first["interpolated"] if interpolated is None else interpolated
+    labels = [_numbered(clip["label"], classes) for clip in clips]
+    videos = [clip["video_id"] for clip in clips]
+    answers = [np.array([c["probabilities"] for c in result["clips"]]) for result in results]
     scores = np.mean(answers, axis=0)
-    single = not isinstance(first["videos"][0]["label"], list)
-    guesses = scores.argmax(axis=1)
-    hits = labels[np.arange(len(labels)), guesses].astype(bool)
-    ranking = mean_average_precision(labels, scores, interpolated, classes)
+    measures, *of_members = (
+        score_answers(each, labels, videos, classes, level, interpolated)
+        for each in (scores, *answers)
+    )
+    protocol = {**first["stamp"]["protocol"], "interpolated": interpolated}
+    # Steps and windows have no answers of an ensemble: members may step at other rates.
+    metric = protocol["metric"] if protocol["metric"] in measures else "clip_accuracy"
     return {
         "model": "ensemble of " + ", ".join(names),
         "split": first["split"],
         "label_names": classes,
-        "video_accuracy": float(hits.mean()) if single else None,
-        "mean_average_precision": _known_mean(ranking),
-        "classes_without_positives": ranking["without_positives"],
-        "per_class": _per_class_accuracy(labels, hits, classes) if single else None,
-        "per_class_average_precision": {name: ranking["per_class"].get(name) for name in classes},
+        "headline": {"metric": metric, "value": measures[metric]},
+        **measures,
         "interpolated": interpolated,
-        "videos": [
+        "clips": [
             {
-                "clip_id": video["clip_id"],
-                "label": video["label"],
+                **{key: clip[key] for key in ("clip_id", "video_id", "label")},
                 "predicted": classes[guess],
                 "probability": float(score[guess]),
                 "probabilities": score.tolist(),
             }
-            for video, guess, score in zip(first["videos"], guesses, scores, strict=True)
+            for clip, guess, score in zip(clips, scores.argmax(axis=1), scores, strict=True)
         ],
         "members": [
-            {
-                "name": name,
-                "video_accuracy": result["video_accuracy"],
-                "mean_average_precision": _known_mean(
-                    mean_average_precision(labels, answer, interpolated)
-                ),
-            }
-            for name, result, answer in zip(names, results, answers, strict=True)
+            {"name": name, **{key: measured[key] for key in _OF_EACH}}
+            for name, measured in zip(names, of_members, strict=True)
         ],
-        "stamp": {**first["stamp"], "pooling": _rule(first) + _OF_MEMBERS},
+        "stamp": {
+            **first["stamp"],
+            "protocol": protocol,
+            "pooling": _rule(first) + _OF_MEMBERS,
+        },
     }
 
 
 def check_alike(first_name, first, name, result, by_precision=False):
     """Raises ValueError unless two results can be compared.
 
-    They must be of the same videos of the same data and classes, with one rule for how windows
+    They must be of the same clips of the same data and classes, with one rule for how windows
     became one answer: shares of votes are no means. An ensemble has its members' rule.
 
     Args:
@@ -105,10 +105,10 @@ def check_alike(first_name, first, name, result, by_precision=False):
             raise ValueError(
                 f"{name} and {first_name} differ in their {what}: {result[what]} and {first[what]}."
             )
-    ids = [[video["clip_id"] for video in each["videos"]] for each in (first, result)]
+    ids = [[clip["clip_id"] for clip in each["clips"]] for each in (first, result)]
     if ids[0] != ids[1]:
         odd = next(iter(set(ids[0]) ^ set(ids[1])), "their order")
-        raise ValueError(f"{name} and {first_name} were not evaluated on the same videos: {odd}.")
+        raise ValueError(f"{name} and {first_name} were not evaluated on the same clips: {odd}.")
 
     if _rule(result) != _rule(first):
         raise ValueError(
@@ -127,19 +127,7 @@ def _rule(result):
     return result["stamp"]["pooling"].removesuffix(_OF_MEMBERS)
 
 
-def _known_mean(ranking):
-    """The mean average precision, or None without any positive."""
-    return ranking["mean"] if ranking["per_class"] else None
-
-
-def _many_hot(label, classes):
-    present = set(label) if isinstance(label, list) else {label}
-    return [int(name in present) for name in classes]
-
-
-def _per_class_accuracy(labels, hits, classes):
-    return {
-        name: float(hits[labels[:, c] == 1].mean())
-        for c, name in enumerate(classes)
-        if labels[:, c].any()
-    }
+def _numbered(label, classes):
+    if isinstance(label, list):
+        return tuple(classes.index(name) for name in label)
+    return classes.index(label)

@@ -1,4 +1,4 @@
-"""Average precision of a ranking, and its mean over classes."""
+"""Average precision of a ranking, its mean over classes, and hits among the best answers."""
 
 import numpy as np
 
@@ -78,3 +78,37 @@ def mean_average_precision(labels, scores, interpolated=False, label_names=None)
         "per_class": per_class,
         "without_positives": [name for c, name in enumerate(names) if not present[c]],
     }
+
+
+def hit_at_k(labels, scores, k, average=False):
+    """Returns the share of rows with a label among the k best answers, as a fraction.
+
+    ActivityNet's Hit@k; with `average` its Avg-Hit@k, the mean over rows of the share of a row's
+    labels that are among the k best. Of equal scores the smaller class is the better answer.
+
+    Args:
+        labels: `(rows, classes)`, 0 or 1, at least one 1 in each row.
+        scores: `(rows, classes)`.
+        k: At least 1; above the number of classes every label is a hit.
+        average: Whether to take the share of a row's labels.
+
+    Raises:
+        ValueError: If the shapes differ, a row has no label, or k is below 1.
+
+    >>> hit_at_k([[1, 0, 1], [0, 1, 0]], [[0.1, 0.2, 0.7], [0.5, 0.1, 0.4]], 1, average=True)
+    0.25
+    """
+    labels, scores = np.asarray(labels), np.asarray(scores, "float64")
+    if labels.shape != scores.shape or labels.ndim != 2:
+        raise ValueError(
+            "`labels` and `scores` must both be (rows, classes), got shapes "
+            f"{labels.shape} and {scores.shape}."
+        )
+    if k < 1:
+        raise ValueError(f"`k` must be at least 1, got {k!r}.")
+    if not labels.any(axis=1).all():
+        raise ValueError(f"`labels` has no label in row {int(np.argmin(labels.any(axis=1)))}.")
+    best = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    found = np.take_along_axis(labels, best, axis=1).sum(axis=1)
+    shares = found / labels.sum(axis=1) if average else found > 0
+    return float(shares.mean())

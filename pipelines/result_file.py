@@ -9,12 +9,13 @@ _KEYS = {
     "split": str,
     "label_names": list,
     "interpolated": bool,
-    "videos": list,
+    "headline": dict,
+    "clips": list,
     "stamp": dict,
 }
-_STAMP_KEYS = {"dataset": str, "split_hash": str, "pooling": str}
+_STAMP_KEYS = {"dataset": str, "split_hash": str, "pooling": str, "protocol": dict}
 # Scores, each a fraction or None.
-_SCORES = ("video_accuracy", "mean_average_precision")
+_SCORES = ("clip_accuracy", "video_accuracy", "mean_average_precision")
 _CLASS_SCORES = ("per_class", "per_class_average_precision")
 
 
@@ -58,21 +59,22 @@ def _faults(results):
         scores = {} if results[key] is None else results[key]
         if not isinstance(scores, dict) or not all(map(_is_score, scores.values())):
             yield f"{key} holds no fraction for each class"
-    if not results["videos"]:
-        yield "no videos"
-    for number, video in enumerate(results["videos"], start=1):
-        yield from (f"video {number}: {fault}" for fault in _video_faults(video, names))
+    if not results["clips"]:
+        yield "no clips"
+    for number, clip in enumerate(results["clips"], start=1):
+        yield from (f"clip {number}: {fault}" for fault in _clip_faults(clip, names))
 
 
-def _video_faults(video, names):
-    if not isinstance(video, dict):
+def _clip_faults(clip, names):
+    if not isinstance(clip, dict):
         yield "is no record"
         return
-    yield from _wrong_kinds(video, {"clip_id": str, "probabilities": list}, "")
-    label = video.get("label")
+    kinds = {"clip_id": str, "video_id": str, "probabilities": list}
+    yield from _wrong_kinds(clip, kinds, "")
+    label = clip.get("label")
     if not all(each in names for each in (label if isinstance(label, list) else [label])):
         yield f"label {label!r} is none of the classes"
-    found = video["probabilities"]
+    found = clip["probabilities"]
     if len(found) != len(names):
         yield f"{len(found)} probabilities for {len(names)} classes"
     if not all(_is_number(each) for each in found):

@@ -41,14 +41,16 @@ def make_result(accuracy, precision=None, labels=("bow", "bow", "jack", "squat")
         "label_names": NAMES,
         "per_class": dict(zip(NAMES, accuracy, strict=False)),
         "per_class_average_precision": dict(zip(NAMES, [*precision, None], strict=True)),
+        "clip_accuracy": 0.5,
         "video_accuracy": 0.5,
+        "headline": {"metric": "clip_accuracy", "value": 0.5},
         "mean_average_precision": 0.5,
         "interpolated": False,
-        "videos": [
-            {"clip_id": str(i), "label": label, "probabilities": [0.25] * 4}
+        "clips": [
+            {"clip_id": str(i), "video_id": str(i), "label": label, "probabilities": [0.25] * 4}
             for i, label in enumerate(labels)
         ],
-        "stamp": {"dataset": "d", "split_hash": "h", "pooling": "mean"},
+        "stamp": {"dataset": "d", "split_hash": "h", "pooling": "mean", "protocol": {}},
     }
 
 
@@ -58,9 +60,9 @@ DEEP = make_result([1.0, 0.0, 1.0], [0.8, 0.9, 0.35])
 
 def test_the_table_ends_with_the_mean_over_classes_with_positives():
     rows = class_table([FLAT, DEEP], ["flat", "deep"])
-    assert rows[0] == {"class": "bow", "videos": 2, "flat": 0.6, "deep": 0.8}
-    assert rows[3] == {"class": "wave", "videos": 0, "flat": None, "deep": None}
-    assert rows[4]["class"] == "mean" and rows[4]["videos"] == 4
+    assert rows[0] == {"class": "bow", "clips": 2, "flat": 0.6, "deep": 0.8}
+    assert rows[3] == {"class": "wave", "clips": 0, "flat": None, "deep": None}
+    assert rows[4]["class"] == "mean" and rows[4]["clips"] == 4
     assert rows[4]["flat"] == pytest.approx((0.6 + 0.9 + 0.25) / 3)
     assert rows[4]["deep"] == pytest.approx((0.8 + 0.9 + 0.35) / 3)
     assert without_positives(rows) == ["wave"]
@@ -72,7 +74,7 @@ def test_the_best_of_a_row_is_marked_and_equals_are_not():
     rows = class_table([FLAT, DEEP], ["flat", "deep"])
     assert [best_names(row) for row in rows] == [{"deep"}, set(), {"deep"}, set(), {"deep"}]
     lines = table_as_markdown(rows).splitlines()
-    assert lines[0] == "| class | videos | flat | deep |"
+    assert lines[0] == "| class | clips | flat | deep |"
     assert lines[2] == "| bow | 2 | 60.0% | **80.0%** |"
     assert lines[3] == "| jack | 1 | 90.0% | 90.0% |"
     assert lines[5] == "| wave | 0 | - | - |"
@@ -97,7 +99,7 @@ def test_gains_are_differences_largest_first():
     assert [(gain.label, gain.gain) for gain in gains] == [
         ("squat", 1.0), ("bow", 0.5), ("jack", -1.0),
     ]  # fmt: skip
-    assert (gains[1].baseline, gains[1].score, gains[1].videos) == (0.5, 1.0, 2)
+    assert (gains[1].baseline, gains[1].score, gains[1].clips) == (0.5, 1.0, 2)
     precision = class_gains(FLAT, DEEP, "average_precision")
     np.testing.assert_allclose([gain.gain for gain in precision], [0.2, 0.1, 0.0], atol=1e-12)
     assert [gain.label for gain in precision] == ["bow", "squat", "jack"]
@@ -144,7 +146,7 @@ def test_what_neither_gains_nor_loses_is_grey():
     bars = [patch for patch in canvas.axes.patches if patch.get_height() == 26]
     assert [to_hex(bar.get_facecolor()) for bar in bars] == [RIGHT, RIGHT, GREY, GREY]
     texts = drawn_texts(canvas)
-    assert texts.count("0.0") == 2 and texts[-1].endswith("its videos")  # not cut off
+    assert texts.count("0.0") == 2 and texts[-1].endswith("its clips")  # not cut off
 
 
 def test_results_of_other_videos_are_refused():
@@ -154,7 +156,7 @@ def test_results_of_other_videos_are_refused():
         ({"stamp": {**FLAT["stamp"], "pooling": "votes"}}, "deep and flat .*'votes' and 'mean'"),
         ({"split": "val"}, "differ in their split"),
         ({"label_names": NAMES[::-1]}, "differ in their label_names"),
-        ({"videos": FLAT["videos"][:3]}, "the same videos: 3"),
+        ({"clips": FLAT["clips"][:3]}, "the same clips: 3"),
     ):
         other = copy.deepcopy(DEEP) | change
         with pytest.raises(ValueError, match=message):
@@ -191,7 +193,7 @@ def test_what_a_result_does_not_hold_is_named():
 def test_videos_of_several_labels_count_for_each():
     several = make_result([0.5, 1.0, 0.0], labels=(["bow", "jack"], ["bow"], ["jack"], ["squat"]))
     rows = class_table([several], ["one"])
-    assert [row["videos"] for row in rows] == [2, 2, 1, 0, 4]
+    assert [row["clips"] for row in rows] == [2, 2, 1, 0, 4]
 
 
 def test_files_get_names_that_tell_them_apart(tmp_path):

@@ -76,7 +76,7 @@ def test_figures_are_the_evaluations(demo):
     summary = json.loads((folder / "summary.json").read_text())
     for row in summary["rows"]:
         evaluation = summary["evaluations"][row["model"]]
-        right = [video["label"] == video["predicted"] for video in evaluation["videos"]]
+        right = [video["label"] == video["predicted"] for video in evaluation["clips"]]
         assert row["accuracy of videos"] == pytest.approx(np.mean(right), abs=6e-4)
         assert evaluation["stamp"]["seen"] == {"test": 16}
         assert evaluation["stamp"]["failed"] == 0

@@ -57,11 +57,11 @@ def test_two_sources_and_another_sampling(tmp_path):
     assert written["mean_average_precision"] == expected["mean_average_precision"]
     assert written["stamp"]["sampling"] == expected["stamp"]["sampling"]
     assert written["stamp"]["seed"] == 5 and written["interpolated"]
-    for one, other in zip(written["videos"], expected["videos"], strict=True):
+    for one, other in zip(written["clips"], expected["clips"], strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], rel=1e-5)
     assert "step accuracy" in done.stdout
-    assert "2 videos of split test, 12 windows." in done.stdout
-    assert "1 videos of less than 64 frames were left out." in done.stdout
+    assert "2 clips of split test, 12 windows." in done.stdout
+    assert "1 clips of less than 64 frames were left out." in done.stdout
 
     recorded["backbone_fingerprint"] = "1" * 64
     config = {"features": {**recorded, "backbone_fingerprint": "0" * 64}}

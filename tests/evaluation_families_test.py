@@ -126,7 +126,7 @@ def test_the_batch_size_changes_nothing(indices, batch_size):
     assert both[0]["mean_average_precision"] == both[1]["mean_average_precision"]
     for name in MEASURES:
         assert both[0]["highlighting"][name] == pytest.approx(both[1]["highlighting"][name], 1e-6)
-    for one, other in zip(both[0]["videos"], both[1]["videos"], strict=True):
+    for one, other in zip(both[0]["clips"], both[1]["clips"], strict=True):
         assert one["probabilities"] == pytest.approx(other["probabilities"], rel=1e-6)
     assert both[0]["stamp"]["sampling"]["windows"] == 30
 
@@ -144,7 +144,7 @@ def test_a_video_is_the_mean_of_its_windows_and_their_mirrored_copies(indices):
             steps.append(np.exp(4.0 * (np.arange(3) == label) + step / 100))
         expected[clip].append(np.mean([each / each.sum() for each in steps], axis=0))
     results = evaluate(Numbers(), chunks, "test", sampling, progress=False, attended_index=frames)
-    for video, blocks in zip(results["videos"], expected, strict=True):
+    for video, blocks in zip(results["clips"], expected, strict=True):
         assert len(blocks) == 6
         np.testing.assert_allclose(video["probabilities"], np.mean(blocks, axis=0), rtol=1e-5)
 
@@ -170,7 +170,7 @@ def test_several_labels_are_measured_by_average_precision(tmp_path, interpolated
     assert results["interpolated"] == interpolated
     for name in ("step_accuracy", "window_accuracy", "video_accuracy", "per_class"):
         assert results[name] is None
-    assert [video["label"] for video in results["videos"]] == [
+    assert [video["label"] for video in results["clips"]] == [
         [LABEL_NAMES[c] for c in each] for each in LABELS
     ]
     assert "average precision" in results["stamp"]["metric"]

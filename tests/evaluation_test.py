@@ -101,7 +101,7 @@ def test_a_model_without_a_gaze_has_no_localisation(index):
     model.build((None, 4, *SHAPE))
     results = evaluate(model, index, "test", SAMPLING, truth_of(index), progress=False)
     assert results["localisation"] is None
-    assert len(results["videos"]) == 6
+    assert len(results["clips"]) == 6
 
 
 @pytest.mark.parametrize("place", ["features", "weights"])

@@ -1,16 +1,24 @@
 """Ensembles of evaluations: the mean of the members' answers."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
+from glimpse.pipelines.evaluation_protocol import find_protocol
 from glimpse.pipelines.late_fusion import fuse
 from glimpse.pipelines.result_file import read_results
 from tests.run_command import run_command
 
 CLASSES = ["run", "jump", "wave"]
-STAMP = {"dataset": "made", "split_hash": "5" * 8, "pooling": "mean over the windows"}
+PROTOCOL = dataclasses.asdict(find_protocol("general"))
+STAMP = {
+    "dataset": "made",
+    "split_hash": "5" * 8,
+    "pooling": "mean over the windows",
+    "protocol": PROTOCOL,
+}
 
 
 def result(scores, labels=("run", "wave", "jump"), model="member"):
@@ -19,13 +27,20 @@ def result(scores, labels=("run", "wave", "jump"), model="member"):
         "model": model,
         "split": "test",
         "label_names": CLASSES,
+        "clip_accuracy": 0.5,
         "video_accuracy": 0.5,
+        "headline": {"metric": "clip_accuracy", "value": 0.5},
         "mean_average_precision": 0.25,
         "per_class": None,
         "per_class_average_precision": dict.fromkeys(CLASSES),
         "interpolated": False,
-        "videos": [
-            {"clip_id": f"clip {i}", "label": label, "probabilities": list(row)}
+        "clips": [
+            {
+                "clip_id": f"clip {i}",
+                "video_id": f"clip {i}",
+                "label": label,
+                "probabilities": list(row),
+            }
             for i, (label, row) in enumerate(zip(labels, scores, strict=True))
         ],
         "stamp": STAMP,
@@ -39,9 +54,9 @@ SECOND = [[0.3, 0.4, 0.3], [0.1, 0.1, 0.8], [0.0, 0.6, 0.4]]
 
 def test_the_mean_of_the_softmaxes_decides():
     fused = fuse([result(FIRST, model="a"), result(SECOND, model="b")])
-    for video, first, second in zip(fused["videos"], FIRST, SECOND, strict=True):
+    for video, first, second in zip(fused["clips"], FIRST, SECOND, strict=True):
         np.testing.assert_allclose(video["probabilities"], np.add(first, second) / 2)
-    assert [video["predicted"] for video in fused["videos"]] == ["run", "wave", "jump"]
+    assert [video["predicted"] for video in fused["clips"]] == ["run", "wave", "jump"]
     assert fused["video_accuracy"] == 1.0
     assert fused["per_class"] == {"run": 1.0, "jump": 1.0, "wave": 1.0}
     # Ranked for "wave": clip 1 (0.55) before clip 2 (0.45) and clip 0 (0.15).
@@ -67,7 +82,7 @@ def test_several_labels_a_video_have_precision_and_no_accuracy():
             {"stamp": {**STAMP, "pooling": "majority over the windows"}},
             "second and first .*: 'majority over the windows' and 'mean over the windows'",
         ),
-        ({"videos": result(SECOND)["videos"][:2]}, "not evaluated on the same videos: clip 2"),
+        ({"clips": result(SECOND)["clips"][:2]}, "not evaluated on the same clips: clip 2"),
     ],
 )
 def test_members_of_other_data_are_refused(change, words):
@@ -111,7 +126,7 @@ def test_the_command_reads_runs_and_writes_the_result(tmp_path, capsys):
     output = tmp_path / "ensemble.json"
     arguments = ["--members=a,b", f"--runs={tmp_path}", f"--output={output}"]
     assert run_command("ensemble", *arguments) == 0
-    assert "ensemble            1.0000" in capsys.readouterr().out
+    assert "ensemble           1.0000            1.0000" in capsys.readouterr().out
     assert json.loads(output.read_text())["video_accuracy"] == 1.0
     for twice in ("a,a", "a,./a"):
         repeated = [f"--members={twice}", *arguments[1:]]
@@ -136,18 +151,18 @@ def spoilt(change):
         ("[1]", "is no result of `glimpse evaluate`, but another JSON file"),
         (spoilt(lambda r: r.pop("interpolated")), r"no interpolated\); evaluate again"),
         (spoilt(lambda r: r.update(label_names="run")), "label_names is missing or no list"),
-        (spoilt(lambda r: r.update(videos=[])), "no videos"),
-        (spoilt(lambda r: r.update(videos=[3])), "video 1: is no record"),
+        (spoilt(lambda r: r.update(clips=[])), "no clips"),
+        (spoilt(lambda r: r.update(clips=[3])), "clip 1: is no record"),
         (spoilt(lambda r: r.update(stamp={"dataset": "d"})), "stamp: split_hash is missing"),
         (spoilt(lambda r: r.update(per_class={"run": "x"})), "per_class holds no fraction"),
         (spoilt(lambda r: r.update(video_accuracy=float("nan"))), "video_accuracy is nan"),
-        (spoilt(lambda r: r["videos"][1].pop("probabilities")), "video 2: probabilities is miss"),
-        (spoilt(lambda r: r["videos"][2]["probabilities"].pop()), "video 3: 2 probab.* 3 classes"),
+        (spoilt(lambda r: r["clips"][1].pop("probabilities")), "clip 2: probabilities is miss"),
+        (spoilt(lambda r: r["clips"][2]["probabilities"].pop()), "clip 3: 2 probab.* 3 classes"),
         (
-            spoilt(lambda r: r["videos"][0].update(probabilities=[0.5, float("nan"), 0.5])),
-            "video 1: probabilities hold what is no finite number",
+            spoilt(lambda r: r["clips"][0].update(probabilities=[0.5, float("nan"), 0.5])),
+            "clip 1: probabilities hold what is no finite number",
         ),
-        (spoilt(lambda r: r["videos"][0].update(label="fly")), "label 'fly' is none of the"),
+        (spoilt(lambda r: r["clips"][0].update(label="fly")), "label 'fly' is none of the"),
     ],
 )
 def test_damaged_results_are_named_with_their_file(tmp_path, text, words):

@@ -92,7 +92,7 @@ def test_files_and_features_give_the_same_answers(backbones, clips, indices, nam
         model, backbones[source], sampling,
         attended_backbone={name: backbones[each] for name, each in attended.items()} or None,
     )  # fmt: skip
-    for clip, video in zip(clips.clips, results["videos"], strict=True):
+    for clip, video in zip(clips.clips, results["clips"], strict=True):
         answer = answerer.answer(clip.path)
         np.testing.assert_allclose(answer.probabilities, video["probabilities"], rtol=1e-4)
         assert answer.probabilities.sum() == pytest.approx(1, rel=1e-5)

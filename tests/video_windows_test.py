@@ -142,7 +142,7 @@ def test_predictions_are_those_of_the_evaluation(backbones, indices, rule):
         model, indices["chunks"], "test", sampling, rule=rule, progress=False,
         attended_index=indices["corners"],
     )  # fmt: skip
-    for clip, video in zip(indices["chunks"].entries, results["videos"], strict=True):
+    for clip, video in zip(indices["chunks"].entries, results["clips"], strict=True):
         answer = answerer.answer(clip.path)
         np.testing.assert_allclose(answer.probabilities, video["probabilities"], rtol=1e-4)
         assert answer.windows == (10 if clip.num_frames > 3 else 2)

@@ -2,7 +2,7 @@
 
 Torabi and Sigal 2017, Fig. 5: the five classes with the largest gain in accuracy of each attending
 model over the plain LSTM. Reads the JSON files that `glimpse evaluate --output` wrote, all of the
-same videos; the table and class_gain.csv hold every class.
+same clips; the table and class_gain.csv hold every class.
 
 Example: glimpse class-gain --baseline=lstm.json --output=pictures object.json scene.json
 """
@@ -54,11 +54,11 @@ def main(argv):
     picked = {name: pick_gains(each, _TOP.value, _LOSSES.value) for name, each in gains.items()}
     draw_class_gains(picked, paths[1], baseline_name, _METRIC.value)
     rows = [
-        (name, gain.label, gain.videos, gain.baseline, gain.score, gain.gain)
+        (name, gain.label, gain.clips, gain.baseline, gain.score, gain.gain)
         for name, each in gains.items()
         for gain in each
     ]
-    headers = ("model", "class", "videos", baseline_name, "score", "gain")
+    headers = ("model", "class", "clips", baseline_name, "score", "gain")
     print(tabulate(rows, headers=headers, floatfmt=".4f"))
     for path in paths:
         print(path)

@@ -22,8 +22,9 @@ _RUNS = flags.DEFINE_string("runs", "runs", "Folder of the runs.")
 _RESULTS = flags.DEFINE_string("results", "test.json", "Name of the results' file in each run.")
 _INTERPOLATED = flags.DEFINE_bool(
     "interpolated",
-    False,
-    "Take the precision's envelope, as PASCAL VOC 2011 and ActivityNet do; the members' as well.",
+    None,
+    "Take the precision's envelope, as PASCAL VOC 2011 and ActivityNet do; the members' as well. "
+    "Default: as the first member was evaluated.",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write the ensemble's results to.")
 
@@ -39,7 +40,7 @@ def main(argv):
     if _OUTPUT.value:
         write_json(_OUTPUT.value, fused)
     rows = [*fused["members"], {**fused, "name": "ensemble"}]
-    columns = ("name", "video_accuracy", "mean_average_precision")
+    columns = ("name", "clip_accuracy", "video_accuracy", "mean_average_precision")
     table = [[row[column] for column in columns] for row in rows]
     print(tabulate(table, headers=("model", *columns[1:]), floatfmt=".4f", missingval="-"))
-    print(f"{len(fused['videos'])} videos of split {fused['split']}.")
+    print(f"{len(fused['clips'])} clips of split {fused['split']}.")

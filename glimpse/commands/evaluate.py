@@ -1,19 +1,28 @@
-"""Measure a trained model on a split: accuracy of windows and of videos, and where it looked.
+"""Measure a trained model on a split: accuracy of windows and of clips, and where it looked.
 
 Where the data set knows the boxes of its figures (--data), the table also says how much of the
 attention lay on the actor, against the share of the area that its box takes; where it knows when
-the action happens, how well the weights of temporal attention find its frames. Videos that may have
+the action happens, how well the weights of temporal attention find its frames. Clips that may have
 several labels are measured by average precision.
+
+The rule, the level and the kind of average precision are by default those of the data set's papers
+(docs/evaluation.md), and so is the headline, the first row. --plots draws the confusion matrix and
+each class's average precision.
 
 Example: glimpse evaluate --model=runs/soft --features=tiny_features --data=tiny --split=test
 """
+
+import pathlib
 
 from absl import flags
 from tabulate import tabulate
 
 from glimpse.feature_truth import read_feature_truth
 from glimpse.models import VideoClassifier
+from glimpse.pipelines.activitynet_results import write_activitynet_results
 from glimpse.pipelines.evaluation import evaluate
+from glimpse.pipelines.evaluation_plots import draw_class_precision, draw_confusion_matrix
+from glimpse.pipelines.evaluation_protocol import LEVELS, RULES
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import backbone_fingerprint
 from glimpse.pipelines.partial_file import write_json
@@ -30,7 +39,13 @@ _ATTENDED = flags.DEFINE_string(
 )
 _SPLIT = flags.DEFINE_enum("split", "test", ["train", "val", "test"], "Which clips.")
 _RULE = flags.DEFINE_enum(
-    "rule", "mean", ["mean", "majority"], "How a video's windows become one answer."
+    "rule", None, RULES, "How a clip's windows become one answer. Default: the data set's."
+)
+_LEVEL = flags.DEFINE_enum(
+    "level",
+    None,
+    LEVELS,
+    "What average precision and the confusion matrix count. Default: the data set's.",
 )
 # How the windows are cut. What is not given is as the model was trained, but for block_stride:
 # every block is measured, however few of them the training took.
@@ -59,13 +74,28 @@ _SAMPLING = {
 }
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of random windows.", lower_bound=0)
 _INTERPOLATED = flags.DEFINE_bool(
-    "interpolated", False, "Take the precision's envelope, as PASCAL VOC 2011 and ActivityNet do."
+    "interpolated",
+    None,
+    "Take the precision's envelope, as PASCAL VOC 2011 and ActivityNet do. Default: the data set's",
 )
 _OUTPUT = flags.DEFINE_string("output", None, "JSON file to write the results to.")
+_PLOTS = flags.DEFINE_string(
+    "plots", None, "Folder for confusion_matrix.png and class_precision.png."
+)
+_ACTIVITYNET = flags.DEFINE_string(
+    "activitynet_results", None, "JSON file to write for ActivityNet's own evaluation code."
+)
+_VERSION = flags.DEFINE_string(
+    "activitynet_version", None, "The release's version in that file, such as 'VERSION 1.3'."
+)
+_EXTERNAL = flags.DEFINE_string(
+    "external_data", None, "What else the model was trained on, for that file."
+)
 
 
 def main(argv):
     """Evaluates and prints a table."""
+    _check_activitynet()
     model, index = load_classifier(_MODEL.value), FeatureIndex.load(_FEATURES.value)
     attended = FeatureIndex.load(_ATTENDED.value) if _ATTENDED.value else None
     recorded = read_run(_MODEL.value)
@@ -85,17 +115,47 @@ def main(argv):
         attended_index=attended,
         interpolated=_INTERPOLATED.value,
         seed=_SEED.value,
+        level=_LEVEL.value,
     )
     if _OUTPUT.value:
         write_json(_OUTPUT.value, results)
+    if _ACTIVITYNET.value:
+        write_activitynet_results(
+            results, _ACTIVITYNET.value, _VERSION.value, _EXTERNAL.value or ""
+        )
     print(tabulate(_rows(results), headers=("measure", "value"), floatfmt=".4f", missingval="-"))
-    seen = results["stamp"]["seen"][_SPLIT.value]
-    print(
-        f"{seen} videos of split {_SPLIT.value}, {results['stamp']['sampling']['windows']} windows."
-    )
+    seen, windows = results["stamp"]["seen"][_SPLIT.value], results["stamp"]["sampling"]["windows"]
+    print(f"{seen} clips of split {_SPLIT.value}, {windows} windows.")
     if results["left_out"]:
         least = results["stamp"]["sampling"]["min_video_frames"]
-        print(f"{len(results['left_out'])} videos of less than {least} frames were left out.")
+        print(f"{len(results['left_out'])} clips of less than {least} frames were left out.")
+    for path in _draw(results):
+        print(path)
+
+
+def _check_activitynet():
+    if _ACTIVITYNET.value and not _VERSION.value:
+        raise ValueError("--activitynet_results needs --activitynet_version='VERSION ...'.")
+    for name, flag in (("activitynet_version", _VERSION), ("external_data", _EXTERNAL)):
+        if flag.value and not _ACTIVITYNET.value:
+            raise ValueError(f"--{name} belongs to --activitynet_results; leave it out.")
+
+
+def _draw(results):
+    """Draws what the results hold; returns the paths of the pictures."""
+    if not _PLOTS.value:
+        return []
+    folder = pathlib.Path(_PLOTS.value)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    if results["confusion"] is None:
+        print("no confusion matrix: with several labels no answer is taken for another.")
+    else:
+        paths.append(folder / "confusion_matrix.png")
+        draw_confusion_matrix(results, paths[-1])
+    paths.append(folder / "class_precision.png")
+    draw_class_precision(results, paths[-1])
+    return paths
 
 
 def _check_backbone(flag, index, made_with):
@@ -115,11 +175,19 @@ def _sampling(known):
 
 
 def _rows(results):
+    headline = results["headline"]
+    title = headline["metric"].replace("_", " ")
+    plain, interpolated = results["average_precisions"].values()
+    hits = results["hit_at_3"] or {}
     measures = {
+        f"{title} (headline)": headline["value"],
         "step accuracy": results["step_accuracy"],
         "window accuracy": results["window_accuracy"],
+        "clip accuracy": results["clip_accuracy"],
         "video accuracy": results["video_accuracy"],
-        "mean average precision": results["mean_average_precision"],
+        "mean average precision, plain": plain,
+        "mean average precision, interpolated": interpolated,
+        "hit@3": hits.get("any"),
     }
     rows = [(name, value) for name, value in measures.items() if value is not None]
     for title in ("localisation", "highlighting"):
@@ -128,7 +196,7 @@ def _rows(results):
                 kind = "attention" if title == "localisation" else "highlighted frames"
                 rows.append((f"{kind}: {name}", value))
     rows += [(f"accuracy of {name}", value) for name, value in (results["per_class"] or {}).items()]
-    if results["per_class"] is None:
+    if results["headline"]["metric"] == "mean_average_precision":
         precisions = results["per_class_average_precision"]
         rows += [(f"average precision of {name}", value) for name, value in precisions.items()]
     return rows
