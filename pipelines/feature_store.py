@@ -14,7 +14,7 @@ FEATURE_DTYPES = ("float16", "float32")
 _EXPONENTS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
 
 
-def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False):
+def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False, segment=None):
     """The name under which the features of a video are stored, 64 hexadecimal digits.
 
     Args:
@@ -23,9 +23,19 @@ def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False):
         dtype: "float16" or "float32".
         decoder: Name and version of the video decoder (`decoder_version`).
         mirrored: Whether they are the features of the frames mirrored left to right.
+        segment: The part of the video, as the text of a `Segment`; None: the whole video.
+
+    Raises:
+        ValueError: If `dtype` is another, or `segment` is neither None nor a text that says
+            something.
     """
     parts = [video_sha256, backbone_sha256, _checked_dtype(dtype), decoder]
     parts += ["mirrored"] if mirrored else []
+    if segment is not None:
+        if not isinstance(segment, str) or not segment:
+            raise ValueError(f"segment must be the text of a Segment or None, got {segment!r}.")
+        # Apart from the text "mirrored", whatever a segment's text says.
+        parts.append({"segment": segment})
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -145,8 +145,25 @@ def test_key_depends_on_all_that_makes_the_features():
     assert len(keys) == 5
     assert feature_key(*parts) == feature_key(*parts)
     assert all(len(key) == 64 for key in keys)
+    # Of the first features that were stored by this key: what is on disk stays found.
+    assert feature_key(*parts).startswith("6cec8b2b")
     with pytest.raises(ValueError, match="dtype must be one of"):
         feature_key("video", "backbone", "int8", "decoder")
+
+
+def test_key_depends_on_the_segment_and_the_side():
+    parts = ["video", "backbone", "float16", "decoder 1"]
+    segments = (None, "0.0-5.0 seconds", "0.0-6.0 seconds", "mirrored")
+    keys = {
+        feature_key(*parts, mirrored=mirrored, segment=segment)
+        for segment in segments
+        for mirrored in (False, True)
+    }
+    assert len(keys) == 8
+    assert feature_key(*parts, segment=None) == feature_key(*parts)
+    for wrong in ("", 5, (0.0, 5.0)):
+        with pytest.raises(ValueError, match="text of a Segment or None"):
+            feature_key(*parts, segment=wrong)
 
 
 def model(filters=4, seed=0, activation="relu", name=None):
