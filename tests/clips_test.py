@@ -140,11 +140,13 @@ def test_split_depends_on_the_seed_alone(tmp_path):
 
 def test_fractions(tmp_path):
     class_folders(tmp_path, {"run": 10})
-    counts = collections.Counter(c.split for c in read_clips(tmp_path, (0.5, 0, 0.5)).clips)
+    counts = collections.Counter(
+        c.split for c in read_clips(tmp_path, fractions=(0.5, 0, 0.5)).clips
+    )
     assert counts == {"train": 5, "test": 5}
     for wrong in [(0.5, 0.5), (0.5, 0.6, 0.1), (1.2, -0.1, -0.1), (0, 0.5, 0.5)]:
         with pytest.raises(ValueError, match="fractions must be three shares"):
-            read_clips(tmp_path, wrong)
+            read_clips(tmp_path, fractions=wrong)
 
 
 def test_given_splits_are_kept(tmp_path):

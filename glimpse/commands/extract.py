@@ -14,11 +14,11 @@ import pathlib
 
 from absl import flags
 
-from glimpse.pipelines.clips import read_clips
+from glimpse.dataset_flags import DatasetFlags
 from glimpse.pipelines.extraction import extract_features
 from glimpse.trained_model import load_backbone, read_backbone_options
 
-_DATA = flags.DEFINE_string("data", None, "Folder of the data set (required).", required=True)
+_DATA = DatasetFlags(__name__)
 _OUTPUT = flags.DEFINE_string("output", None, "Folder of the features (required).", required=True)
 _BACKBONE = flags.DEFINE_string("backbone", "small", "Name of a backbone, or a .keras file.")
 _OPTIONS = flags.DEFINE_string(
@@ -32,7 +32,6 @@ _FLIPS = flags.DEFINE_bool(
 _DTYPE = flags.DEFINE_enum("dtype", "float16", ["float16", "float32"], "Type of the features.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Frames in a batch.", lower_bound=1)
 _LIMIT = flags.DEFINE_integer("limit", None, "Clips per split; default: all.", lower_bound=1)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the split of FOLDER/CLASS/VIDEO.", lower_bound=0)
 _ON_ERROR = flags.DEFINE_enum(
     "on_error",
     "fail",
@@ -43,7 +42,7 @@ _ON_ERROR = flags.DEFINE_enum(
 
 def main(argv):
     """Extracts the features and prints the counts."""
-    clips = read_clips(_DATA.value, seed=_SEED.value)
+    clips = _DATA.read()
     options = read_backbone_options(_OPTIONS.value)
     index = extract_features(
         clips,
