@@ -65,9 +65,11 @@ def draw_class_precision(results, path):
     figure = Figure(figsize=(8.0, height), dpi=100, layout="constrained")
     axes = figure.add_subplot()
     bars = axes.barh(names, values, color=NEUTRAL)
-    axes.bar_label(bars, [f"{100 * value:.1f}" for value in values], padding=3, fontsize=8)
     mean = results["mean_average_precision"]
     axes.axvline(mean, color=INK, linewidth=1, linestyle="--")
+    labels = axes.bar_label(bars, [f"{100 * v:.1f}" for v in values], padding=3, fontsize=8)
+    for label in labels:  # readable where the line of the mean crosses it
+        label.set_bbox({"facecolor": "white", "linewidth": 0, "pad": 1})
     axes.set(xlim=(0, 1.08), ylim=(-0.6, len(names) - 0.4))
     axes.spines[["top", "right"]].set_visible(False)
     kind = "interpolated" if results["interpolated"] else "plain"
@@ -76,7 +78,7 @@ def draw_class_precision(results, path):
     left_out = results["classes_without_positives"]
     if left_out:
         figure.supxlabel(
-            f"{len(left_out)} classes without positives left out", fontsize=8, color=GREY
+            f"classes without positives left out: {len(left_out)}", fontsize=8, color=GREY
         )
     _save(figure, path)
 
