@@ -1,8 +1,8 @@
 """What the data set in --data knows of the clips whose features are in --features."""
 
-from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.feature_store import feature_key
+from glimpse.pipelines.video_source import decoder_for, video_sha256
 
 
 def read_feature_truth(data, index, split):
@@ -30,8 +30,10 @@ def read_feature_truth(data, index, split):
         raise ValueError(f"--data={data}: knows no boxes for the clips of the features.")
     for clip in clips:
         # Data sets rendered from two seeds share the ids and labels of all clips.
-        video = file_sha256(known[clip.clip_id].path)
-        key = feature_key(video, index.backbone_fingerprint, index.dtype, index.decoder)
+        path = known[clip.clip_id].path
+        key = feature_key(
+            video_sha256(path), index.backbone_fingerprint, index.dtype, decoder_for(path)
+        )
         if key != clip.key:
             raise ValueError(
                 f"{other}: its video {clip.clip_id} is another. Name the one they were extracted "

@@ -8,8 +8,9 @@ import threading
 
 import numpy as np
 
+from glimpse.pipelines.segment_union import span_of
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_reader import VideoReader
+from glimpse.pipelines.video_source import open_video
 
 _CHUNK_FRAMES = 16
 _CHUNK_BYTES = 8 << 20
@@ -20,9 +21,38 @@ _CHUNKS_AHEAD = 4
 class VideoFacts:
     """What is known of a video when its last frame was decoded."""
 
-    num_frames: int
+    last_number: int
     frames_per_second: float
+    height: int
+    width: int
     warnings: tuple
+
+
+@dataclasses.dataclass(frozen=True)
+class DecodedFrames:
+    """Some frames of a video that follow each other.
+
+    Args:
+        frames: uint8 `(frames, height, width, 3)`.
+        numbers: Number of each in the video, `(frames,)`; counted from the first that was
+            asked for where that is known in seconds alone.
+        times: Seconds from the video's first frame to each, `(frames,)`.
+    """
+
+    frames: np.ndarray
+    numbers: np.ndarray
+    times: np.ndarray
+
+    def within(self, segment):
+        """The (frames, times) that lie in a `Segment`; None: all."""
+        if segment is None:
+            return self.frames, self.times
+        positions = self.numbers if segment.unit == "frames" else self.times
+        start = np.searchsorted(positions, segment.start)
+        stop = len(positions)
+        if segment.end is not None:
+            stop = np.searchsorted(positions, segment.end)
+        return self.frames[start:stop], self.times[start:stop]
 
 
 class _Stopped(Exception):
@@ -32,27 +62,30 @@ class _Stopped(Exception):
 class DecodedClips:
     """Decodes several videos at a time and gives them out one after the other, in order.
 
-    Memory is bounded: each thread waits when it is a few chunks ahead.
+    Memory is bounded: each thread waits when it is a few chunks ahead. A video is read once,
+    whatever segments of it are wanted: from the first's start to the last's end, and frames in
+    none of them are passed over.
 
         with DecodedClips(jobs, threads=2) as decoded:
             for job, chunks in decoded:
-                for chunk in chunks:        # uint8 (frames, height, width, 3)
+                for chunk in chunks:        # DecodedFrames
                     ...
-                chunks.facts                # VideoFacts, or None where prepare returned False
+                chunks.facts                # VideoFacts, or None where no segments were wanted
                 chunks.error                # VideoError, or None
 
     Args:
         jobs: Sequence of anything.
         path_of: Gives the video path of a job.
-        prepare: Called in the thread with a job before its video is opened; False
-            leaves the video unopened. A VideoError or OSError in it becomes `error`.
+        segments_of: Called in the thread with a job before its video is opened: gives the
+            `Segment`s that are wanted, None being the whole video; an empty list leaves the video
+            unopened. A VideoError or OSError in it becomes `error`.
         threads: Videos decoded at a time, at least 1.
     """
 
-    def __init__(self, jobs, path_of=lambda job: job, prepare=lambda job: True, threads=1):
+    def __init__(self, jobs, path_of=lambda job: job, segments_of=lambda job: [None], threads=1):
         self._jobs = jobs
         self._path_of = path_of
-        self._prepare = prepare
+        self._segments_of = segments_of
         self._threads = threads
         self._stop = threading.Event()
 
@@ -81,21 +114,23 @@ class DecodedClips:
 
     def _decode(self, job, chunks):
         try:
-            if not self._prepare(job):
+            segments = self._segments_of(job)
+            if not segments:
                 self._put(chunks, None)
                 return
-            with VideoReader(self._path_of(job), threads=1) as reader:
-                frames = []
-                for frame in reader:
-                    frames.append(frame)
-                    if len(frames) == _CHUNK_FRAMES or len(frames) * frame.nbytes >= _CHUNK_BYTES:
-                        self._put(chunks, np.stack(frames))
-                        frames = []
-                if frames:
-                    self._put(chunks, np.stack(frames))
+            span = span_of(segments)
+            with open_video(self._path_of(job), segment=span, threads=1) as reader:
+                for chunk in _chunks_of(reader, span, segments):
+                    self._put(chunks, chunk)
                 self._put(
                     chunks,
-                    VideoFacts(reader.num_frames, reader.frames_per_second, tuple(reader.warnings)),
+                    VideoFacts(
+                        _first_number(span) + reader.num_frames - 1,
+                        reader.frames_per_second,
+                        reader.height,
+                        reader.width,
+                        tuple(reader.warnings),
+                    ),
                 )
         except _Stopped:
             return
@@ -112,6 +147,41 @@ class DecodedClips:
         raise _Stopped
 
 
+def _chunks_of(reader, span, segments):
+    """The frames of a reader that lie in one of the segments, as DecodedFrames."""
+    kept = []
+    for number, frame in enumerate(reader, start=_first_number(span)):
+        # INTERIM until the reader tells times
+        told = hasattr(reader, "frame_times")
+        time = reader.frame_times[-1] if told else number / reader.frames_per_second
+        if any(_lies_in(number, time, segment) for segment in segments):
+            kept.append((frame, number, time))
+        elif kept:
+            yield _stacked(kept)
+            kept = []
+        if len(kept) == _CHUNK_FRAMES or len(kept) * frame.nbytes >= _CHUNK_BYTES:
+            yield _stacked(kept)
+            kept = []
+    if kept:
+        yield _stacked(kept)
+
+
+def _first_number(span):
+    return int(span.start) if span is not None and span.unit == "frames" else 0
+
+
+def _lies_in(number, time, segment):
+    if segment is None:
+        return True
+    position = number if segment.unit == "frames" else time
+    return segment.start <= position and (segment.end is None or position < segment.end)
+
+
+def _stacked(kept):
+    frames, numbers, times = zip(*kept, strict=True)
+    return DecodedFrames(np.stack(frames), np.array(numbers), np.array(times))
+
+
 class _Chunks:
     """The chunks of one video, then its facts or its error."""
 
@@ -121,7 +191,7 @@ class _Chunks:
         self.error = None
 
     def __iter__(self):
-        while isinstance(item := self.queue.get(), np.ndarray):
+        while isinstance(item := self.queue.get(), DecodedFrames):
             yield item
         if isinstance(item, VideoError | OSError):
             self.error = item

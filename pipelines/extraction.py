@@ -3,14 +3,13 @@
 import collections
 import os
 
+import numpy as np
 import tqdm
 from absl import logging
 
-from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import SPLITS
-from glimpse.pipelines.decoded_clips import DecodedClips
-from glimpse.pipelines.extraction_run import ExtractionJob, ExtractionRun
+from glimpse.pipelines.extraction_step import ExtractionStep
 from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
 from glimpse.pipelines.feature_store import (
     FEATURE_DTYPES,
@@ -18,8 +17,8 @@ from glimpse.pipelines.feature_store import (
     backbone_fingerprint,
     feature_key,
 )
+from glimpse.pipelines.planned_video import plan_videos
 from glimpse.pipelines.video_error import VideoError, display_name
-from glimpse.pipelines.video_reader import decoder_version
 
 
 def extract_features(
@@ -35,12 +34,20 @@ def extract_features(
     backbone_name=None,
     backbone_options=None,
     flips=False,
+    cache=None,
+    allow_missing=0,
+    manifest_sha256=None,
+    runner=None,
 ):
     """Extracts the features of all clips into a folder, going on where an earlier call stopped.
 
     Decoding runs in threads beside the backbone, and batches reach across videos
     as long as the frame size stays the same. A clip whose features are in the
-    folder already is hashed and not decoded again.
+    cache already is hashed and not decoded again.
+
+    Each video file is read once, and each frame goes through the backbone once: clips that are
+    overlapping segments of one video share what is stored. A backbone that reads several frames
+    at a time counts them from the clip's first; overlapping segments then have their own.
 
     A backbone with an attribute `frames_per_input` of, say, 16 reads consecutive chunks of
     16 frames that do not overlap, as C3D's own tools do: the features are then at 1/16 of
@@ -53,17 +60,23 @@ def extract_features(
             `fingerprint`): uint8 RGB frames `(batch, height, width, 3)`, or chunks of frames,
             to features `(batch, height, width, features)` or `(batch, features)`. Or a
             BackboneFunction, whose dtype and batch size then hold.
-        folder: Where to write: `features/KEY.npy` per video, and `index.json`.
+        folder: Where to write `index.json`, and the features unless `cache` says otherwise.
         dtype: "float16" or "float32".
         batch_size: Frames per call of the backbone.
         limit: Clips per split, taken from its classes in turn; None: all.
         progress: Whether to show a progress bar.
-        on_error: "fail": raise at the end, when all readable clips are stored, if a
-            clip could not be decoded; "report": count it in the index.
+        on_error: "fail": raise at the end, when all readable clips are stored, if more clips than
+            `allow_missing` could not be decoded; "report": count them in the index.
         backbone_name: How the index calls the backbone; default: the model's own name.
         backbone_options: Options that the backbone was made with, for the index.
         flips: Whether to extract the features of the mirrored frames as well.
         decode_threads: Videos decoded at a time; None: 1 for up to 3 processors, else 2.
+        cache: Folder of the features, which several indices may share; None: `features` in
+            `folder`.
+        allow_missing: Clips of the data set's splits that may be missing or could not be decoded.
+        manifest_sha256: Hash of the manifest by which the clips were chosen, for the index.
+        runner: Where to extract: None: here; or a function (`ExtractionStep`, list of
+            `PlannedVideo`) to the step's outcomes, such as a `BeamExtraction`.
 
     Returns:
         The FeatureIndex.
@@ -71,83 +84,62 @@ def extract_features(
     Raises:
         VideoError: If clips could not be decoded and `on_error` is "fail"; it lists
             all of them.
-        ValueError: If an argument is wrong, a feature is not finite in `dtype`, or
-            two clips give features of different shapes.
+        ValueError: If an argument is wrong, more clips are missing than allowed, a feature is not
+            finite in `dtype`, or two clips give features of different shapes.
     """
     function = _function(backbone, dtype, batch_size)
     backbone, dtype = function.backbone, function.dtype
-    _check_arguments(clip_set, dtype, limit, on_error)
+    _check_arguments(clip_set, dtype, limit, on_error, allow_missing)
+    folder = os.path.abspath(os.fsdecode(folder))
+    cache = os.path.abspath(os.fsdecode(cache or os.path.join(folder, FEATURES_FOLDER)))
     clips = _select(clip_set.clips, limit)
-    decoder = decoder_version()
-    fingerprint = backbone_fingerprint(backbone)
-    store = FeatureStore(os.path.join(folder, FEATURES_FOLDER))
-    sides = (False, True) if flips else (False,)
-    jobs = [[ExtractionJob(clip, mirrored) for mirrored in sides] for clip in clips]
-
-    def needs_decoding(pair):
-        video = _hash(pair[0].clip.path)
-        for job in pair:
-            job.key = feature_key(video, fingerprint, dtype, decoder, job.mirrored)
-            metadata = store.metadata(job.key)
-            shape = store.shape(job.key) if metadata else None
-            if shape is not None:
-                job.metadata, job.shape = metadata, shape
-        return any(job.shape is None for job in pair)
-
-    run = ExtractionRun(function, store)
-    threads = decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1)
-    bar = tqdm.tqdm(total=len(jobs), desc="features", unit="clip", disable=not progress)
-    with (
-        bar,
-        run,
-        DecodedClips(jobs, lambda pair: pair[0].clip.path, needs_decoding, threads) as decoded,
-    ):
-        for pair, chunks in decoded:
-            wanted = None
-            for chunk in chunks:
-                # Known since the first chunk: what was stored before is left alone.
-                wanted = wanted or [job for job in pair if job.shape is None]
-                for job in wanted:
-                    run.add(job, chunk)
-            for job in wanted or pair:
-                run.finish(job, chunks)
-            bar.set_postfix(frames=run.num_frames, refresh=False)
-            bar.update()
-    errors = [next((job.error for job in pair if job.error is not None), None) for pair in jobs]
-    failed = tuple(
-        {"path": pair[0].clip.path, "reason": error}
-        for pair, error in zip(jobs, errors, strict=True)
-        if error is not None
+    step = ExtractionStep(
+        fingerprint=backbone_fingerprint(backbone),
+        dtype=dtype,
+        batch_size=function.batch_size * function.frames_per_input,
+        cache=cache,
+        flips=flips,
+        threads=decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1),
     )
-    if failed and on_error == "fail":
-        reasons = "\n".join(f"  {entry['reason']}" for entry in failed)
-        raise VideoError(
-            f"{len(failed)} of {len(jobs)} clips could not be decoded, the others are stored:\n"
-            f'{reasons}\nRepair or remove them, or use on_error="report" to go on without them.'
-        )
-    stored = [pair for pair, error in zip(jobs, errors, strict=True) if error is None]
-    frames_per_input = function.frames_per_input
+    videos = plan_videos(clips, function.frames_per_input)
+    if runner is None:
+        outcomes = _extract_here(step, videos, function, progress)
+    else:
+        outcomes = runner(step, videos)
+    outcomes = [outcomes[number] for number in range(len(clips))]
+    failed = tuple(
+        {"path": clip.path, "reason": outcome["error"], "clip_id": clip.clip_id}
+        for clip, outcome in zip(clips, outcomes, strict=True)
+        if "error" in outcome
+    )
+    if on_error == "fail" and failed and len(failed) + len(clip_set.missing) > allow_missing:
+        raise VideoError(_failure(failed, len(clips), allow_missing))
+    stored = [pair for pair in zip(clips, outcomes, strict=True) if "error" not in pair[1]]
     index = FeatureIndex(
-        folder=os.path.abspath(os.fsdecode(folder)),
+        folder=folder,
         dataset=clip_set.name,
         split_hash=clip_set.split_hash,
         label_names=tuple(clip_set.label_names),
         backbone=str(backbone_name or getattr(backbone, "name", type(backbone).__name__)),
-        backbone_fingerprint=fingerprint,
+        backbone_fingerprint=step.fingerprint,
         dtype=dtype,
-        feature_shape=_feature_shape([pair[0] for pair in stored]),
-        decoder=decoder,
+        feature_shape=_feature_shape(stored),
+        decoder="; ".join(sorted({outcome["decoder"] for _, outcome in stored})),
         limit=limit,
-        expected=len(jobs),
+        expected=len(clips),
         failed=failed,
-        warnings=tuple(
-            {"path": job.clip.path, "reason": warning}
-            for job, *_ in stored
-            for warning in job.metadata["warnings"]
-        ),
-        entries=tuple(_entry(*pair, frames_per_input=frames_per_input) for pair in stored),
+        warnings=_warnings(stored),
+        entries=tuple(_entry(*pair) for pair in stored),
         backbone_options=dict(backbone_options or {}),
-        frames_per_input=frames_per_input,
+        frames_per_input=function.frames_per_input,
+        protocol=clip_set.protocol,
+        split_name=clip_set.split_name,
+        missing=tuple(clip_set.missing),
+        left_out=dict(clip_set.left_out),
+        expected_in=dict(clip_set.expected),
+        manifest_sha256=manifest_sha256,
+        cache=_inside(folder, cache),
+        black_key=_store_black(step, function, stored),
     )
     index.save()
     for title, entries in (("could not be decoded", failed), ("lack frames", index.warnings)):
@@ -162,15 +154,24 @@ def _function(backbone, dtype, batch_size):
     return BackboneFunction(backbone, dtype, batch_size)
 
 
-def _check_arguments(clip_set, dtype, limit, on_error):
+def _check_arguments(clip_set, dtype, limit, on_error, allow_missing):
     if dtype not in FEATURE_DTYPES:
         raise ValueError(f"dtype must be one of {FEATURE_DTYPES}, got {dtype!r}.")
     if on_error not in ("fail", "report"):
         raise ValueError(f'on_error must be "fail" or "report", got {on_error!r}.')
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1 or None, got {limit!r}.")
+    if allow_missing < 0:
+        raise ValueError(f"allow_missing must be at least 0, got {allow_missing!r}.")
     if not clip_set.clips:
         raise ValueError("clip_set holds no clips.")
+    missing = clip_set.missing
+    if len(missing) > allow_missing:
+        raise ValueError(
+            f"{len(missing)} clips of the data set {clip_set.name} are missing, such as "
+            f"{missing[0]['clip_id']} ({missing[0]['reason']}); get them, or allow "
+            f"allow_missing={len(missing)}."
+        )
 
 
 def _select(clips, limit):
@@ -188,17 +189,33 @@ def _select(clips, limit):
     return [clips[number] for number in sorted(number for _, number in chosen)]
 
 
-def _hash(path):
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise VideoError(f"{display_name(path)}: cannot be read ({error.strerror}).") from error
+def _extract_here(step, videos, function, progress):
+    frames = 0
+    total = sum(len(video.clips) for video in videos)
+    with tqdm.tqdm(total=total, desc="features", unit="clip", disable=not progress) as bar:
+
+        def on_video(video, new_frames):
+            nonlocal frames
+            frames += new_frames
+            bar.set_postfix(frames=frames, refresh=False)
+            bar.update(len(video.clips))
+
+        return step.run(videos, function, on_video)
 
 
-def _feature_shape(jobs):
+def _failure(failed, total, allow_missing):
+    reasons = "\n".join(f"  {reason}" for reason in dict.fromkeys(e["reason"] for e in failed))
+    allowed = f" (allow_missing={allow_missing})" if allow_missing else ""
+    return (
+        f"{len(failed)} of {total} clips could not be decoded{allowed}, the others are stored:\n"
+        f'{reasons}\nRepair or remove them, or use on_error="report" to go on without them.'
+    )
+
+
+def _feature_shape(stored):
     shapes = {}
-    for job in jobs:
-        shapes.setdefault(tuple(job.shape[1:]), job.clip.path)
+    for clip, outcome in stored:
+        shapes.setdefault(tuple(outcome["feature_shape"]), clip.path)
     if len(shapes) > 1:
         examples = ", ".join(f"{shape} ({display_name(path)})" for shape, path in shapes.items())
         raise ValueError(
@@ -208,16 +225,49 @@ def _feature_shape(jobs):
     return next(iter(shapes), ())
 
 
-def _entry(job, mirrored=None, frames_per_input=1):
-    clip, frames = job.clip, job.metadata["num_frames"]
+def _warnings(stored):
+    found = dict.fromkeys(
+        (clip.path, text) for clip, outcome in stored for text in outcome["warnings"]
+    )
+    return tuple({"path": path, "reason": reason} for path, reason in found)
+
+
+def _entry(clip, outcome):
+    times = outcome["frame_times"]
     return IndexedClip(
         clip_id=clip.clip_id,
         path=clip.path,
         label=clip.label,
         split=clip.split,
-        key=job.key,
-        num_frames=job.shape[0],
-        frames_per_second=job.metadata["frames_per_second"] / frames_per_input,
-        flipped_key=mirrored.key if mirrored else None,
-        num_video_frames=frames if frames_per_input > 1 else None,
+        key=outcome["key"],
+        num_frames=outcome["num_frames"],
+        frames_per_second=outcome["frames_per_second"],
+        flipped_key=outcome["flipped_key"],
+        num_video_frames=outcome["num_video_frames"],
+        start=outcome["start"],
+        group=clip.group,
+        video_id=clip.video_id,
+        frame_times=None if times is None else tuple(times),
     )
+
+
+def _inside(folder, cache):
+    """The cache as the index names it: relative where it is inside of the index's folder."""
+    inside = os.path.commonpath([folder, cache]) == folder
+    return os.path.relpath(cache, folder) if inside else cache
+
+
+def _store_black(step, function, stored):
+    """Stores the features of one step of black frames, and returns their key."""
+    if not stored:
+        return None
+    # Black is black after any resizing: the size of one clip's frames stands for all.
+    height, width = stored[0][1]["frame_size"]
+    content = f"black frame {height}x{width}"
+    key = feature_key(content, step.fingerprint, step.dtype, "none")
+    store = FeatureStore(step.cache)
+    if not store.contains(key):
+        frames = np.zeros((function.frames_per_input, height, width, 3), np.uint8)
+        features = function(function.chunks(frames)[0]).numpy()
+        store.write(key, features, {"num_frames": len(frames)})
+    return key

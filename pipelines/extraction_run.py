@@ -7,20 +7,26 @@ import dataclasses
 import numpy as np
 
 from glimpse.pipelines.feature_store import FeatureWriter
-from glimpse.pipelines.video_error import VideoError, display_name
 
 _COMMITS_AHEAD = 16
 
 
 @dataclasses.dataclass(eq=False)
 class ExtractionJob:
-    """One clip, or one clip mirrored left to right, on its way through the extraction."""
+    """What is stored under one key: a part of a video, or the same mirrored left to right.
 
-    clip: object
+    Args:
+        name: The video, for messages.
+        key: The key in the store.
+        mirrored: Whether the frames are mirrored.
+        shape: Shape of the stored features; None while they are not stored.
+    """
+
+    name: str
+    key: str
     mirrored: bool = False
-    key: str | None = None
-    metadata: dict | None = None
     shape: tuple | None = None
+    metadata: dict | None = None
     writer: FeatureWriter | None = None
     error: str | None = None
     rest: np.ndarray | None = None
@@ -38,12 +44,11 @@ class ExtractionRun:
     """
 
     def __init__(self, function, store):
-        self.num_frames = 0
         self._function = function
         self._store = store
         self._buffer = None
         self._filled = 0
-        self._segments = []
+        self._shares = []
         self._under_way = None
         self._unfinished = collections.deque()
         self._commits = collections.deque()
@@ -83,32 +88,20 @@ class ExtractionRun:
             taken = frames[: len(self._buffer) - self._filled]
             self._buffer[self._filled : self._filled + len(taken)] = taken
             self._filled += len(taken)
-            self._segments.append((job, len(taken)))
+            self._shares.append((job, len(taken)))
             frames = frames[len(taken) :]
             if self._filled == len(self._buffer):
                 self._flush()
 
-    def finish(self, job, chunks):
-        """Says that a job's last frame was added, or that it has failed."""
-        if chunks.error is not None:
-            name = display_name(job.clip.path)
-            text = str(chunks.error)
-            job.error = text if isinstance(chunks.error, VideoError) else f"{name}: {text}"
-        elif chunks.facts is not None:
-            job.metadata = {
-                "num_frames": chunks.facts.num_frames,
-                "frames_per_second": chunks.facts.frames_per_second,
-                "warnings": list(chunks.facts.warnings),
-            }
-            needed = self._function.frames_per_input
-            if chunks.facts.num_frames < needed:
-                job.error = (
-                    f"{display_name(job.clip.path)}: not enough frames: it has "
-                    f"{chunks.facts.num_frames}, and the backbone reads {needed} at a time."
-                )
-            if not job.mirrored:
-                self.num_frames += chunks.facts.num_frames
-        job.rest = None
+    def finish(self, job, metadata, error=None):
+        """Says that a job's last frame was added, or that it has failed.
+
+        Args:
+            job: The ExtractionJob.
+            metadata: What to store beside the features, a dict with `num_frames`.
+            error: What went wrong, in words, or None.
+        """
+        job.error, job.metadata, job.rest = error, metadata, None
         self._store_finished()
 
     def _flush(self):
@@ -116,21 +109,21 @@ class ExtractionRun:
             return
         features = self._function(self._buffer[: self._filled])
         self._collect()
-        self._under_way = features, self._segments
-        self._filled, self._segments = 0, []
+        self._under_way = features, self._shares
+        self._filled, self._shares = 0, []
 
     def _collect(self):
         if self._under_way is None:
             return
-        features, segments = self._under_way
+        features, shares = self._under_way
         self._under_way = None
         features = features.numpy()
-        for job, count in segments:
+        for job, count in shares:
             if job.error is None:
                 try:
                     job.writer.append(features[:count])
                 except ValueError as error:
-                    raise ValueError(f"{display_name(job.clip.path)}: {error}") from error
+                    raise ValueError(f"{job.name}: {error}") from error
             features = features[count:]
         self._store_finished()
 
@@ -154,6 +147,7 @@ class ExtractionRun:
             job.writer.metadata = job.metadata
             job.writer.commit()
             job.shape = self._store.shape(job.key)
+            job.metadata = None
         finally:
             job.writer.discard()
 

@@ -1,5 +1,6 @@
 """What a folder of extracted features holds: which clips, whose split, made by what."""
 
+import collections
 import dataclasses
 import json
 import os
@@ -76,7 +77,7 @@ class FeatureIndex:
         decoder: Name and version of the video decoder.
         limit: Clips per split that were asked for, or None for all.
         expected: Clips asked for.
-        failed: Tuple of {path, reason}, one for each clip that could not be decoded.
+        failed: Tuple of {path, reason, clip_id}, one for each clip that could not be decoded.
         warnings: Tuple of {path, reason}: clips that were decoded, with signs of missing frames.
         entries: Tuple of IndexedClip: all clips whose features are stored.
         backbone_options: Options that the backbone was made with, besides its name.
@@ -129,6 +130,12 @@ class FeatureIndex:
         return len(self.entries)
 
     @property
+    def seen_in(self):
+        """{split: clips whose features are stored}, for each split that is expected."""
+        found = collections.Counter(clip.split for clip in self.entries)
+        return {split: found[split] for split in self.expected_in}
+
+    @property
     def store(self):
         """The FeatureStore with the features."""
         return FeatureStore(os.path.join(self.folder, self.cache))
@@ -140,12 +147,23 @@ class FeatureIndex:
         return tuple(clip for clip in self.entries if clip.split == split)
 
     def path(self, clip):
-        """The .npy file with a clip's features."""
+        """The .npy file with a clip's features, and maybe those of other clips of its video."""
         return self.store.path(clip.key)
 
     def read(self, clip, start=0, stop=None):
-        """Features `(steps, *feature_shape)` of steps start to stop of a clip."""
-        return self.store.read(clip.key, start, stop)
+        """Features `(steps, *feature_shape)` of steps start to stop of a clip.
+
+        Raises:
+            KeyError: If they are not stored (or the file is damaged).
+            IndexError: If the range is not inside the clip.
+        """
+        stop = clip.num_frames if stop is None else stop
+        if not 0 <= start <= stop <= clip.num_frames:
+            raise IndexError(
+                f"Steps {start} to {stop} of {clip.clip_id} were asked for; it has "
+                f"{clip.num_frames}."
+            )
+        return self.store.read(clip.key, clip.start + start, clip.start + stop)
 
     def save(self):
         """Writes `index.json` into the folder."""
@@ -156,6 +174,7 @@ class FeatureIndex:
             "expected": self.expected,
             "seen": self.seen,
             "failed": len(self.failed),
+            "missing": len(self.missing),
         }
         values = {"format": FORMAT, "format_version": FORMAT_VERSION, **values}
         os.makedirs(self.folder, exist_ok=True)

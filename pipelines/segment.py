@@ -40,5 +40,10 @@ class Segment:
             raise ValueError(f"end must be above start={self.start!r}, got {self.end!r}.")
 
     def __str__(self):
-        end = "the end" if self.end is None else f"{self.end:g}"
-        return f"{self.start:g} to {end} {self.unit}"
+        # With all digits: features are named by it.
+        end = "the end" if self.end is None else _in_full(self.end)
+        return f"{_in_full(self.start)} to {end} {self.unit}"
+
+
+def _in_full(number):
+    return repr(float(number)).removesuffix(".0")

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from glimpse.pipelines import decoded_clips
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import feature_key
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_reader import VideoReader
+from glimpse.pipelines.video_source import open_video
 from glimpse.trained_model import load_backbone, read_backbone_options
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
@@ -140,13 +141,12 @@ def test_only_what_is_missing_is_extracted(tmp_path, monkeypatch):
     out = tmp_path / "out"
     plain = extract_features(clips, BitsBackbone(), out, progress=False)
     backbone, opened = BitsBackbone(), []
-    real = VideoReader.__init__
 
-    def counting(self, path, **options):
+    def counting(path, **options):
         opened.append(path)
-        real(self, path, **options)
+        return open_video(path, **options)
 
-    monkeypatch.setattr(VideoReader, "__init__", counting)
+    monkeypatch.setattr(decoded_clips, "open_video", counting)
     index = extract_features(clips, backbone, out, batch_size=1, progress=False, flips=True)
     assert len(backbone.calls) == 14 and len(opened) == 2
     assert [clip.key for clip in index.entries] == [clip.key for clip in plain.entries]
