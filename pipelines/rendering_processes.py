@@ -27,7 +27,7 @@ def map_clips(function, jobs, workers, progress, description):
             return list(tqdm.tqdm(map(function, jobs), **bar))
         finally:
             cv2.setNumThreads(threads)
-    with _without_keras():
+    with without_keras():
         executor = concurrent.futures.ProcessPoolExecutor(
             workers, multiprocessing.get_context("spawn"), _start_worker
         )
@@ -38,7 +38,7 @@ def map_clips(function, jobs, workers, progress, description):
 
 
 @contextlib.contextmanager
-def _without_keras():
+def without_keras():
     """Lets new processes leave out Keras and its backend, which drawing does not need."""
     os.environ["GLIMPSE_WITHOUT_KERAS"] = "1"
     try:

@@ -9,10 +9,13 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 
+from glimpse.pipelines.file_check import CONTAINERS, check_picture_size
 from glimpse.pipelines.interlaced_streams import is_interlaced
 from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
 from glimpse.pipelines.video_error import VideoError, display_name
 
+# Read at every opening: else a playlist in disguise makes it open other files, or addresses.
+os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", f"format_whitelist;{','.join(CONTAINERS)}")
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -159,6 +162,8 @@ class VideoReader:
                 "garbage; convert it with `ffmpeg -i INPUT -vf yadif OUTPUT.mp4`."
             )
         self._header_count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        width = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)
+        check_picture_size(self._name, width, self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
         self._first_frame = self._read()
         if self._first_frame is None:
             raise VideoError(

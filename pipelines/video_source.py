@@ -1,6 +1,8 @@
 """Opens any video by the reader that reads it rightly."""
 
-from glimpse.models.weights_card import file_sha256
+import hashlib
+
+from glimpse.pipelines.file_check import check_video_file
 from glimpse.pipelines.video_reader import VideoReader, decoder_version
 
 
@@ -16,6 +18,7 @@ def open_video(path, segment=None, strict=False, threads=0):
     Raises:
         VideoError: If nothing that is installed can read the file rightly.
     """
+    check_video_file(path)
     return VideoReader(path, strict=strict, threads=threads)
 
 
@@ -34,4 +37,5 @@ def video_sha256(path):
     Raises:
         OSError: If it cannot be read.
     """
-    return file_sha256(path)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,122 @@
+"""Decodes one video to its end and says what was found in it."""
+
+import bisect
+import os
+import statistics
+
+from glimpse.pipelines.file_check import check_video_file
+from glimpse.pipelines.segment import Segment
+from glimpse.pipelines.video_error import VideoError, display_name
+from glimpse.pipelines.video_source import open_video, video_sha256
+
+# A disk or network slower than this is taken to hang while a file is hashed.
+_BYTES_PER_SECOND = 2_000_000
+
+
+def check_video(job, progress):
+    """Decodes a video once, from its first frame to its last.
+
+    Args:
+        job: Dict of path, an absolute path, and segments, a list of [start, end, unit].
+        progress: `progress()` is called at each frame, `progress(seconds)` before a step that may
+            take so long.
+
+    Returns:
+        A dict that JSON can hold: status ("found", "missing" or "corrupt"), reason (None where
+        found), bytes and, where known, sha256, decoder, num_frames, width, height,
+        frames_per_second, seconds (to the end of the last frame), variable_rate, warnings and
+        segment_frames (frames in each of the segments).
+    """
+    path = job["path"]
+    if not os.path.lexists(path):
+        return {"status": "missing", "reason": "there is no such file", "bytes": None}
+    if not os.path.exists(path) and os.path.islink(path) and not _loops(path):
+        return {"status": "missing", "reason": "the link points to no file", "bytes": None}
+    facts = {"status": "found", "reason": None, "bytes": None}
+    try:
+        check_video_file(path)
+        before = file_state(path)
+        facts["bytes"] = before[0]
+        progress(before[0] / _BYTES_PER_SECOND)
+        facts["sha256"] = video_sha256(path)
+        progress()
+        with open_video(path, threads=1) as reader:
+            for _ in reader:
+                progress()
+            facts |= _facts(reader, [Segment(*segment) for segment in job["segments"]])
+        if file_state(path) != before:
+            raise VideoError("the file changed while it was read; check it again once it is whole")
+    except MemoryError:
+        return facts | _corrupt("decoding it needs more memory than a process may take", path)
+    except Exception as error:  # whatever a damaged file makes a decoder raise is about the file
+        known = isinstance(error, VideoError | OSError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        return facts | _corrupt(text, path)
+    return facts
+
+
+def file_state(path):
+    """[bytes, time of the last change in nanoseconds], which tell an unchanged file or folder.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    files = [path]
+    if os.path.isdir(path):
+        files += [entry.path for entry in os.scandir(path)]
+    states = [os.stat(file) for file in files]
+    counted = states[1:] or states
+    return [sum(s.st_size for s in counted), max(s.st_mtime_ns for s in states)]
+
+
+def _loops(path):
+    try:
+        os.stat(path)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _corrupt(text, path):
+    """Without the path, which the manifest has in its own place and relative."""
+    name = display_name(path)
+    text = text.removeprefix(f"{name}: ").replace(name, os.path.basename(name))
+    return {"status": "corrupt", "reason": " ".join(text.split()) or "cannot be decoded"}
+
+
+def _facts(reader, segments):
+    times = reader.frame_times
+    seconds = times[-1] + 1 / reader.frames_per_second if times else 0.0
+    return {
+        "decoder": reader.decoder,
+        "num_frames": reader.num_frames,
+        "width": reader.width,
+        "height": reader.height,
+        "frames_per_second": reader.frames_per_second,
+        "seconds": round(seconds, 6),
+        "variable_rate": _varies(times),
+        "warnings": [_corrupt(warning, reader.path)["reason"] for warning in reader.warnings],
+        "segment_frames": [_frames_in(segment, times) for segment in segments],
+    }
+
+
+def _varies(times):
+    """Whether a frame lasts clearly longer or shorter than most.
+
+    Containers round times to milliseconds, so 1.5 ms more or less show nothing.
+    """
+    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    if not gaps:
+        return False
+    usual = statistics.median(gaps)
+    return any(abs(gap - usual) > max(0.1 * usual, 0.0015) for gap in gaps)
+
+
+def _frames_in(segment, times):
+    if segment.unit == "frames":
+        end = len(times) if segment.end is None else min(segment.end, len(times))
+        return int(max(0, end - segment.start))
+    end = len(times) if segment.end is None else bisect.bisect_left(times, segment.end)
+    return end - bisect.bisect_left(times, segment.start)
