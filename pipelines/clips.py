@@ -7,7 +7,7 @@ import os
 
 from absl import logging
 
-from glimpse.pipelines.datasets import find_reader
+from glimpse.pipelines.datasets import find_reader, looks_like
 from glimpse.pipelines.segment import Segment
 from glimpse.pipelines.split_overlap import refuse_overlap
 
@@ -114,14 +114,16 @@ class ClipSet:
         return tuple(clip for clip in self.clips if clip.split == split)
 
 
-def read_clips(folder, dataset=None, **options):
+def read_clips(folder, dataset=None, split_file=None, **options):
     """Reads what a data set on disk holds; no video is decoded.
 
     Args:
         folder: The data set's folder, or a CSV file.
         dataset: Name of the data set, of those in `glimpse.pipelines.datasets.READERS`. None takes
             a .csv file for `csv`, a folder with dataset.json for `tiny_actions`, and any other for
-            `folder`.
+            `folder`; where a folder looks like an official data set, it must be given.
+        split_file: JSON file that keeps the split. It is written if it is not there; else the clips
+            are divided as it says, whatever there is of them.
         **options: Those of the data set's own function, such as `split_number` of `read_hmdb51`.
 
     Returns:
@@ -129,14 +131,22 @@ def read_clips(folder, dataset=None, **options):
 
     Raises:
         ValueError: If there is no such data set, option, file or folder, the folder is not laid out
-            as the data set is, or a clip, video or group stands in two splits.
+            as the data set is, a clip, video or group stands in two splits, or the split file was
+            changed or is of other clips.
     """
+    # Imported here, since these name the splits of this module.
+    from glimpse.pipelines.saved_split import apply_split, save_split
+
     folder = os.path.abspath(os.fsdecode(folder))
     reader = find_reader(_detect(folder) if dataset is None else dataset, options)
     if not os.path.exists(folder):
         raise ValueError(f"{folder}: no such folder; give the folder of a data set.")
     clip_set = reader(folder, **options)
+    if split_file is not None and os.path.exists(split_file):
+        clip_set = apply_split(clip_set, split_file, options)
     refuse_overlap(clip_set.clips)
+    if split_file is not None and not os.path.exists(split_file):
+        save_split(clip_set, split_file)
     if clip_set.unknown_files:
         logging.warning(
             "%s: left out %d files that are no videos by their names, such as %r.",
@@ -154,4 +164,10 @@ def _detect(folder):
         return "tiny_actions"
     if os.path.isfile(os.path.join(folder, "unfinished.json")):
         raise ValueError(f"{folder}: was not rendered to its end; run the rendering again.")
+    official = looks_like(folder)
+    if official:
+        raise ValueError(
+            f"{folder}: looks like {official}; give dataset={official!r} for its splits, or "
+            "dataset='folder' for class folders."
+        )
     return "folder"

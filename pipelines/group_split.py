@@ -76,6 +76,11 @@ def carve_validation(clips, label_names, fraction, seed, group_of=None):
     return tuple(sorted((*divided, *rest), key=lambda clip: SPLITS.index(clip.split)))
 
 
+def describe_validation(fraction, seed, unit):
+    """Words for `carve_validation`: what part of train became val, kept whole by which unit."""
+    return f"val {100 * fraction:g} % of train by {unit}, seed {seed}" if fraction else "no val"
+
+
 def nearest_groups(groups, target):
     """Splits groups in two, the first part with as near to `target` clips as whole groups give.
 

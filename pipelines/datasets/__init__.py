@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import inspect
+import os
 
 # Name of the data set: (module beside this file, function).
 READERS = {
@@ -17,6 +18,28 @@ READERS = {
     "ucf11": ("ucf11", "read_ucf11"),
     "ucf_sports": ("ucf_sports", "read_ucf_sports"),
 }
+# Entries that tell a data set's folder, any one line of which is enough.
+_MARKS = {
+    "activitynet": [("activity_net.v1-1.min.json",), ("activity_net.v1-2.min.json",),
+                    ("activity_net.v1-3.min.json",)],
+    "hmdb51": [("brush_hair", "flic_flac"), ("hmdb51_org",)],
+    "hollywood2": [("AVIClips", "ClipSets"), ("Hollywood2",)],
+    "msvd": [("YouTubeClips",)],
+    "olympic_sports": [("clean_and_jerk", "discus_throw"), ("olympic_sports",)],
+    "ucf11": [
+        ("basketball", "volleyball_spiking"), ("UCF11_updated_mpg",), ("action_youtube_naudio",),
+    ],
+    "ucf_sports": [("Diving-Side", "Walk-Front"), ("ucf action",), ("ucf_sports_actions",)],
+}  # fmt: skip
+
+
+def looks_like(folder):
+    """Name of the official data set that a folder is laid out as, or None."""
+    for dataset, marks in _MARKS.items():
+        for entries in marks:
+            if all(os.path.exists(os.path.join(folder, entry)) for entry in entries):
+                return dataset
+    return None
 
 
 def find_reader(dataset, options=()):

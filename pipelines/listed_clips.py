@@ -1,0 +1,41 @@
+"""Which of the clips that a data set lists are on disk."""
+
+import os
+
+
+def separate_missing(clips):
+    """Takes the clips whose files are not there out of a list; nothing is opened.
+
+    Splits are made before this, so that a missing file leaves the others' split as it was.
+
+    Args:
+        clips: `Clip`s.
+
+    Returns:
+        (clips, missing): those that are there, and a dict of clip_id, path, split and reason for
+        each other, both tuples.
+    """
+    there = {path: os.path.exists(path) for path in {clip.path for clip in clips}}
+    missing = [
+        {"clip_id": c.clip_id, "path": c.path, "split": c.split, "reason": "no such file"}
+        for c in clips
+        if not there[c.path]
+    ]
+    return tuple(clip for clip in clips if there[clip.path]), tuple(missing)
+
+
+def folder_with(folder, name):
+    """Returns the folder that has an entry: the given one, or the only one in it that does.
+
+    Raises:
+        ValueError: If neither has, or several in it do.
+    """
+    if os.path.exists(os.path.join(folder, name)):
+        return folder
+    inside = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
+    holding = [path for path in inside if os.path.exists(os.path.join(path, name))]
+    if len(holding) == 1:
+        return holding[0]
+    if holding:
+        raise ValueError(f"{folder}: {' and '.join(holding)} each hold {name}; name one of them.")
+    raise ValueError(f"{folder}: has no {name}, and no folder in it has; unpack the data set here.")
