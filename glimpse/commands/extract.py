@@ -1,21 +1,30 @@
 """Run every frame of a data set through a backbone, once, and keep the features on disk.
 
-A data set is a folder that `glimpse render` wrote, or your own: FOLDER/CLASS/VIDEO, which is split
-at random with a seed, or FOLDER/{train,val,test}/CLASS/VIDEO. Features that are there already are
-used again, so an interrupted extraction goes on when the command is given again.
+A data set is one by name (--dataset), a folder that `glimpse render` wrote, a CSV file, or your own
+folder: FOLDER/CLASS/VIDEO, which is split at random with a seed, or FOLDER/{train,val,test}/CLASS/
+VIDEO. Features that are there already are used again, so an interrupted extraction goes on when the
+command is given again.
 
 A backbone that reads 16 frames at a time, such as c3d, gives one vector for each 16 frames.
 
+With --runner=beam the work is an Apache Beam job, on as many machines as its runner has; Beam's
+own flags stand at the end, after `--`. docs/extraction.md has them for Flink, Spark and Dataflow.
+
 Example: glimpse extract --data=tiny --output=tiny_features
 Example: glimpse extract --data=tiny --output=tiny_small --backbone=small --flips
+Example: glimpse extract --data=tiny --output=tiny_beam --runner=beam -- --direct_num_workers=2
 """
 
+import collections
+import functools
 import pathlib
 
 from absl import flags
 
 from glimpse.dataset_flags import DatasetFlags
+from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.extraction import extract_features
+from glimpse.pipelines.manifest import read_manifest, usable_clips
 from glimpse.trained_model import load_backbone, read_backbone_options
 
 _DATA = DatasetFlags(__name__)
@@ -38,15 +47,39 @@ _ON_ERROR = flags.DEFINE_enum(
     ["fail", "report"],
     "What to do at the end if videos could not be decoded: fail, or report them and go on without.",
 )
+_MANIFEST = flags.DEFINE_string(
+    "manifest", None, "File of `glimpse check-data`: clips that it found unusable are left out."
+)
+_ALLOW_MISSING = flags.DEFINE_integer(
+    "allow_missing",
+    0,
+    "Clips that the splits list and that may be missing, unusable by --manifest, or unreadable.",
+    lower_bound=0,
+)
+_CACHE = flags.DEFINE_string(
+    "cache", None, "Folder of the features, which several --output may share; default: in --output."
+)
+_RUNNER = flags.DEFINE_enum(
+    "runner",
+    "local",
+    ["local", "beam"],
+    "Where to extract: in this process, or as an Apache Beam job with the flags after `--`.",
+)
 
 
 def main(argv):
     """Extracts the features and prints the counts."""
+    beam_flags = _read_beam_flags(argv[1:])
     clips = _DATA.read()
+    manifest_sha256 = None
+    if _MANIFEST.value is not None:
+        clips = usable_clips(clips, read_manifest(_MANIFEST.value), _ALLOW_MISSING.value)
+        manifest_sha256 = file_sha256(_MANIFEST.value)
     options = read_backbone_options(_OPTIONS.value)
+    load = functools.partial(load_backbone, _backbone_name(), options)
     index = extract_features(
         clips,
-        load_backbone(_BACKBONE.value, options),
+        load(),
         _OUTPUT.value,
         dtype=_DTYPE.value,
         batch_size=_BATCH_SIZE.value,
@@ -55,19 +88,53 @@ def main(argv):
         backbone_name=_backbone_name(),
         backbone_options=options,
         flips=_FLIPS.value,
+        cache=_CACHE.value,
+        allow_missing=_ALLOW_MISSING.value,
+        manifest_sha256=manifest_sha256,
+        runner=_beam_runner(load, beam_flags) if _RUNNER.value == "beam" else None,
     )
+    _print_counts(index)
+
+
+def _print_counts(index):
     frames = sum(clip.video_frames for clip in index.entries)
     print(
         f"{_OUTPUT.value}: {index.seen} of {index.expected} clips, {frames} frames, "
         f"{len(index.failed)} failed, features {tuple(index.feature_shape)} {index.dtype}."
     )
+    seen, missing = index.seen_in, collections.Counter(clip["split"] for clip in index.missing)
+    for split, expected in index.expected_in.items():
+        print(f"  {split}: {expected} expected, {seen[split]} seen, {missing[split]} missing")
     if index.dropped_frames:
         print(
-            f"  {index.dropped_frames} frames at the ends of videos did not fill a chunk of "
+            f"  {index.dropped_frames} frames at the ends of clips did not fill a chunk of "
             f"{index.frames_per_input} and were dropped."
         )
+    for reason, count in index.left_out.items():
+        print(f"  left out {count}: {reason}")
     for failure in index.failed:
         print(f"  left out {failure['path']}: {failure['reason']}")
+
+
+def _read_beam_flags(rest):
+    """What stands after `--`, for Beam."""
+    if not rest:
+        return []
+    if not rest[0].startswith("--"):
+        raise ValueError(f"{rest[0]!r} is not a flag; flags are written --name=value.")
+    if _RUNNER.value != "beam":
+        raise ValueError(f"{rest[0]} stands after `--`, for Apache Beam: give --runner=beam too.")
+    return rest
+
+
+def _beam_runner(load, beam_flags):
+    try:
+        from glimpse.pipelines.beam_extraction import BeamExtraction
+    except ImportError as error:
+        raise ValueError(
+            f"--runner=beam: Apache Beam is not installed ({error}); `pip install 'glimpse[beam]'`."
+        ) from error
+    return BeamExtraction(load, _OUTPUT.value, beam_flags)
 
 
 def _backbone_name():
