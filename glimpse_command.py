@@ -22,6 +22,7 @@ COMMANDS = {
     "models": "List the models of the zoo.",
     "render": "Render the tiny_actions data set into video files.",
     "convert": "Turn a published file of weights into a backbone.",
+    "check-data": "Decode every file of a data set once and list what is broken.",
     "extract": "Run every frame of a data set through a backbone, once, and keep the features.",
     "train": "Train a model on extracted features.",
     "evaluate": "Measure a trained model on a split.",

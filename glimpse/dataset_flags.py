@@ -78,8 +78,12 @@ class DatasetFlags:
         """The value of --data."""
         return self._data.value
 
-    def read(self):
+    def read(self, default=None, compare_files=True):
         """Returns the `ClipSet` that the flags describe, or None without `--data`.
+
+        Args:
+            default: Name of the data set where `--dataset` is not given; None: by what is there.
+            compare_files: As in `read_clips`.
 
         Raises:
             ValueError: If it cannot be read so, or an option is none of the data set's.
@@ -96,7 +100,13 @@ class DatasetFlags:
             if option in others:
                 name = self._options[option][0]
                 raise ValueError(f"--dataset_options: sets {option}, as --{name} does; leave one.")
-        return read_clips(self._data.value, self._dataset.value, **given, **others)
+        return read_clips(
+            self._data.value,
+            self._dataset.value or default,
+            compare_files=compare_files,
+            **given,
+            **others,
+        )
 
     def _read_json(self):
         text = f"--dataset_options={self._json.value}"

@@ -35,6 +35,11 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 
+def is_video_name(name):
+    """Whether a file is a video by its name; macOS's companions (`._clip.mov`) are none."""
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES and not name.startswith("._")
+
+
 @dataclasses.dataclass(frozen=True)
 class Clip:
     """One labelled video file.
@@ -114,7 +119,7 @@ class ClipSet:
         return tuple(clip for clip in self.clips if clip.split == split)
 
 
-def read_clips(folder, dataset=None, split_file=None, **options):
+def read_clips(folder, dataset=None, split_file=None, compare_files=True, **options):
     """Reads what a data set on disk holds; no video is decoded.
 
     Args:
@@ -124,6 +129,7 @@ def read_clips(folder, dataset=None, split_file=None, **options):
             `folder`; where a folder looks like an official data set, it must be given.
         split_file: JSON file that keeps the split. It is written if it is not there; else the clips
             are divided as it says, whatever there is of them.
+        compare_files: Whether to refuse two files of the same bytes in two splits.
         **options: Those of the data set's own function, such as `split_number` of `read_hmdb51`.
 
     Returns:
@@ -144,7 +150,7 @@ def read_clips(folder, dataset=None, split_file=None, **options):
     clip_set = reader(folder, **options)
     if split_file is not None and os.path.exists(split_file):
         clip_set = apply_split(clip_set, split_file, options)
-    refuse_overlap(clip_set.clips)
+    refuse_overlap(clip_set.clips, compare_files)
     if split_file is not None and not os.path.exists(split_file):
         save_split(clip_set, split_file)
     if clip_set.unknown_files:

@@ -1,5 +1,6 @@
 """Decodes every file of a data set once, in several processes, and writes down what was found."""
 
+import collections
 import contextlib
 import fcntl
 import importlib.metadata
@@ -102,12 +103,13 @@ def check_data(
 
 
 def _header(clip_set, min_frames, allow_damaged, records):
+    splits = [c.split for c in clip_set.clips] + [c["split"] for c in clip_set.missing]
     return {
         "dataset": clip_set.name,
         "protocol": clip_set.protocol,
         "split_name": clip_set.split_name,
         "split_hash": clip_set.split_hash,
-        "expected": clip_set.expected,
+        "expected": dict(collections.Counter(splits)),
         "left_out": clip_set.left_out,
         "unlisted": len(clip_set.unknown_files),
         "decoders": _decoders(),

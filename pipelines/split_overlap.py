@@ -13,7 +13,7 @@ _SHARED = {
 }
 
 
-def refuse_overlap(clips):
+def refuse_overlap(clips, content=True):
     """Raises if anything is in two splits that must be in one.
 
     Compared are the names of clips, their groups and videos where these are known, and what they
@@ -21,6 +21,7 @@ def refuse_overlap(clips):
 
     Args:
         clips: `Clip`s or `IndexedClip`s of all splits.
+        content: Whether to compare the bytes of files.
 
     Raises:
         ValueError: If a clip, group, video or file is in two splits, and so too if the validation
@@ -39,7 +40,7 @@ def refuse_overlap(clips):
                     f"{words} {ascii(value)} stand in {other.split} ({ascii(other.clip_id)}) and "
                     f"in {clip.split} ({ascii(clip.clip_id)}); leave them in one of the two."
                 )
-    if clips and not hasattr(clips[0], "key"):
+    if content and clips and not hasattr(clips[0], "key"):
         _refuse_same_content(clips)
 
 
@@ -58,7 +59,9 @@ def _refuse_same_content(clips):
         splits_of.setdefault(os.path.realpath(clip.path), clip)
     by_size = collections.defaultdict(list)
     for path, clip in splits_of.items():
-        by_size[_size(path)].append(clip)
+        size = _size(path)
+        if size:
+            by_size[size].append(clip)
     # One file under two names, and one that two splits list, are found by its real path.
     for clip in clips:
         _refuse_pair(splits_of[os.path.realpath(clip.path)], clip)
@@ -79,6 +82,7 @@ def _refuse_pair(one, other):
 
 
 def _size(path):
-    if not os.path.isdir(path):
-        return os.path.getsize(path)
-    return tuple(sorted(entry.stat().st_size for entry in os.scandir(path) if entry.is_file()))
+    """Bytes of a file or of each file in a folder; None where there are none to be read."""
+    if os.path.isdir(path):
+        return tuple(sorted(entry.stat().st_size for entry in os.scandir(path) if entry.is_file()))
+    return os.path.getsize(path) if os.path.isfile(path) else None

@@ -49,10 +49,20 @@ def check_video(job, progress):
     except MemoryError:
         return facts | _corrupt("decoding it needs more memory than a process may take", path)
     except Exception as error:  # whatever a damaged file makes a decoder raise is about the file
-        known = isinstance(error, VideoError | OSError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.strerror:
+            text = f"cannot be read ({error.strerror})"
+        else:
+            text = (
+                str(error) if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
+            )
         return facts | _corrupt(text, path)
     return facts
+
+
+def _words(error):
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    return str(error) if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
 
 
 def file_state(path):

@@ -9,7 +9,7 @@ import csv
 import os
 import re
 
-from glimpse.pipelines.clips import SPLITS, VIDEO_SUFFIXES, Clip, ClipSet
+from glimpse.pipelines.clips import SPLITS, VIDEO_SUFFIXES, Clip, ClipSet, is_video_name
 from glimpse.pipelines.group_split import divide_by_group
 
 _LIKE_SPLITS = {*SPLITS, "training", "validation", "valid", "dev", "eval", "testing"}
@@ -92,11 +92,11 @@ def _find_videos(folder):
         for label_name in _folders(parent):
             videos = []
             for path, subfolders, files in os.walk(os.path.join(parent, label_name)):
-                subfolders.sort()
+                # A folder that is called like a video is a clip too, for the check to judge.
+                videos += [os.path.join(path, f) for f in subfolders if is_video_name(f)]
+                subfolders[:] = sorted(f for f in subfolders if not is_video_name(f))
                 for file in sorted(files):
-                    is_video = os.path.splitext(file)[1].lower() in VIDEO_SUFFIXES
-                    is_video = is_video and not file.startswith("._")  # macOS's companions
-                    (videos if is_video else unknown).append(os.path.join(path, file))
+                    (videos if is_video_name(file) else unknown).append(os.path.join(path, file))
             found[split, label_name] = videos
     if given:
         unknown += [e.path for e in os.scandir(folder) if not e.is_dir()]
