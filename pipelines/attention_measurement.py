@@ -9,6 +9,7 @@ from glimpse.pipelines.highlighting import (
     score_highlights,
     summarise_highlights,
 )
+from glimpse.pipelines.window_sampling import BLACK_STEP
 
 
 class AttentionMeasurement:
@@ -44,14 +45,16 @@ class AttentionMeasurement:
                 collected.add(frames, mean_step_weights(attention))
             elif "figures" in truth:
                 steps = self._windows.frame_numbers(number)
-                frames = self._video_frames(self._windows.index, steps, clip)
+                is_real = steps != BLACK_STEP
+                frames = self._video_frames(self._windows.index, steps[is_real], clip)
+                attention = attention[is_real]
                 if self._windows.window_mirrored[number]:
                     attention = attention[:, :, ::-1]
                 self._located.append(_locate(attention, truth, frames))
 
     @property
     def localisation(self):
-        """Means over all frames of all windows, or None: how much lay in the actor's box."""
+        """Means over the video's frames in all windows, or None: how much lay on the actor."""
         if not self._located:
             return None
         names = ("mass", "uniform", "distractor_mass", "distractor_uniform", "pointing")

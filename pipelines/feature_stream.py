@@ -3,6 +3,7 @@
 import numpy as np
 
 from glimpse.pipelines.vector_pooling import pool_to_vectors
+from glimpse.pipelines.window_sampling import BLACK_STEP
 
 
 class FeatureStream:
@@ -25,11 +26,13 @@ class FeatureStream:
         self._waiting = []
         self._next = 0
         self._held = {}
+        self._frame_shape = None
 
     def add(self, frames):
         """Takes the next frames, uint8 `(frames, height, width, 3)`."""
         if self._mirrored:
             frames = frames[:, :, ::-1]
+        self._frame_shape = frames.shape[1:]
         if self._rest is not None:
             frames = np.concatenate([self._rest, frames])
         inputs, self._rest = self._function.chunks(frames)
@@ -44,23 +47,31 @@ class FeatureStream:
         """Runs what waits for a batch to fill."""
         if not self._waiting:
             return
-        numbers, inputs = zip(*self._waiting, strict=True)
+        self._run(*zip(*self._waiting, strict=True))
+        self._waiting = []
+
+    def _run(self, numbers, inputs):
         features = self._function(np.stack(inputs))
         for pooling in self._poolings:
             pooled = features if pooling is None else pool_to_vectors(features, pooling)
             for number, each in zip(numbers, pooled.numpy(), strict=True):
                 self._held[number, pooling] = each
-        self._waiting = []
 
     def holds(self, numbers):
-        """Whether the features of all of these steps are there."""
-        return all((int(number), self._poolings[0]) in self._held for number in numbers)
+        """Whether the features of all of these steps are there; those of black frames can be."""
+        return all(
+            number == BLACK_STEP or (int(number), self._poolings[0]) in self._held
+            for number in numbers
+        )
 
     def take(self, numbers, pooling):
-        """Returns the features of these steps, `(steps, ...)`."""
+        """Returns the features of these steps, `(steps, ...)`; of a black frame for -1."""
+        if BLACK_STEP in numbers and (BLACK_STEP, pooling) not in self._held:
+            black = np.zeros((self._function.frames_per_input, *self._frame_shape), np.uint8)
+            self._run([BLACK_STEP], self._function.chunks(black)[0])
         return np.stack([self._held[int(number), pooling] for number in numbers])
 
     def forget(self, first):
         """Drops the steps before number `first`."""
-        for key in [key for key in self._held if key[0] < first]:
+        for key in [key for key in self._held if BLACK_STEP < key[0] < first]:
             del self._held[key]

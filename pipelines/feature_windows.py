@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from glimpse.pipelines.feature_source import FeatureSource
 from glimpse.pipelines.training_windows import TrainingWindows
+from glimpse.pipelines.window_plan import WindowPlan
 from glimpse.pipelines.window_sampling import WindowSampling
 
 # What a model may read of a window's steps, and whether it reads maps or vectors of them.
@@ -38,6 +39,7 @@ class FeatureWindows:
     Attributes:
         clips: The split's clips, in order.
         left_out: The clips that are shorter than `sampling.min_video_frames`.
+        sampling_counts: What was repeated or black in evaluation, as `WindowPlan.counts` has it.
         labels: int32 `(clips,)`; with several labels a clip float32 `(clips, classes)` of 0 and 1.
         window_clips: The clip's number of each window of evaluation, `(windows,)`.
         window_mirrored: Whether it is a mirrored one, bool `(windows,)`.
@@ -90,26 +92,16 @@ class FeatureWindows:
 
     def _plan_windows(self, seed):
         """Decides every window of evaluation, and what the windows of training are drawn from."""
-        sampling = self.sampling
-        planned, strides = [], []
-        for clip in self.clips:
-            try:
-                strides.append(sampling.stride(clip.frames_per_second))
-                windows = sampling.windows(clip.num_frames, clip.frames_per_second, seed)
-            except ValueError as error:
-                raise ValueError(f"{clip.path}: {error}") from error
-            planned.append(np.repeat(windows, 2, axis=0) if sampling.flips else windows)
-        counts = [clip.num_frames for clip in self.clips]
-        self._training = TrainingWindows(sampling, counts, strides)
-        self._frames = np.concatenate(planned)  # (windows, num_frames)
-        self.window_clips = np.repeat(np.arange(len(self.clips)), [len(each) for each in planned])
-        self.window_mirrored = np.arange(len(self._frames)) % 2 == 1
-        self.window_mirrored &= sampling.flips
-        spans = [
-            sampling.spans(windows, clip.num_frames, clip.frames_per_second)
-            for clip, windows in zip(self.clips, planned, strict=True)
-        ]
-        self._spans = np.concatenate([np.stack(each, axis=1) for each in spans])  # (windows, 2)
+        plan = WindowPlan(self.clips, self.sampling, seed)
+        self._training = TrainingWindows(self.sampling, plan.clocks)
+        self._frames, self._spans = plan.steps, plan.spans
+        self.window_clips, self.window_mirrored = plan.clip_numbers, plan.mirrored
+        self.sampling_counts = plan.counts
+        if plan.counts["black_steps"] and self.index.black_key is None:
+            raise ValueError(
+                f"The features in {self.index.folder} hold no black frame, with which "
+                "--sampling_rule=first_frames pads short clips: extract them again."
+            )
 
     def _make_sources(self, memory_bytes):
         known = (*READS_VECTORS, *self.attended_indices)
@@ -197,7 +189,7 @@ class FeatureWindows:
         return tuple(self._in_time)
 
     def frame_numbers(self, window):
-        """Returns the step numbers of one window of evaluation, `(num_frames,)`."""
+        """Returns the steps of one window of evaluation, -1 for a black frame, `(num_frames,)`."""
         return self._frames[window]
 
     def attended_numbers(self, window, name="attended"):

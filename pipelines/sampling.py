@@ -9,11 +9,7 @@ import operator
 
 import numpy as np
 
-# 29.97 and 23.976 frames per second stand for 30 and 24 in every protocol of the field.
-_NTSC_TOLERANCE = 0.002
-# Frames; what a quotient of rates such as 29.97 and 29.97 / 16 may be off by in float64, and less
-# than any true difference.
-_ROUNDING = 1e-6
+from glimpse.pipelines.step_clock import NTSC_TOLERANCE, STEP_ROUNDING, StepClock
 
 
 def frame_stride(video_frames_per_second, frames_per_second):
@@ -30,19 +26,49 @@ def frame_stride(video_frames_per_second, frames_per_second):
     Raises:
         ValueError: If a rate is not above 0, or the wanted rate is above the video's.
     """
-    for name, rate in (
-        ("video_frames_per_second", video_frames_per_second),
-        ("frames_per_second", frames_per_second),
-    ):
-        if not (np.isfinite(rate) and rate > 0):
-            raise ValueError(f"{name} must be a finite number above 0, got {rate!r}.")
-    stride = int(video_frames_per_second / frames_per_second * (1 + _NTSC_TOLERANCE))
+    _check_rates(video_frames_per_second, frames_per_second)
+    stride = int(video_frames_per_second / frames_per_second * (1 + NTSC_TOLERANCE))
     if stride < 1:
         raise ValueError(
             f"frames_per_second is {frames_per_second}, but the video has only "
             f"{video_frames_per_second:g}; ask for {video_frames_per_second:g} or less."
         )
     return stride
+
+
+def frame_ratio(video_frames_per_second, frames_per_second):
+    """The video frames that pass from one sampled frame to the next, which need not be whole.
+
+    Rates within 0.2 % of a whole number count as it, so that 29.97, 23.976 and 59.94 are 30, 24
+    and 60, and so does a ratio of rates, or its inverse.
+
+    Args:
+        video_frames_per_second: The rate of the video, above 0.
+        frames_per_second: The rate wanted, above 0; above the video's, frames come again.
+
+    Raises:
+        ValueError: If a rate is not above 0.
+
+    >>> frame_ratio(25, 10), frame_ratio(30000 / 1001, 15), frame_ratio(25, 30 * 1000 / 1001)
+    (2.5, 2.0, 0.8333333333333334)
+    """
+    _check_rates(video_frames_per_second, frames_per_second)
+    ratio = _near_whole(video_frames_per_second) / _near_whole(frames_per_second)
+    return _near_whole(ratio) if ratio >= 1 else 1 / _near_whole(1 / ratio)
+
+
+def _near_whole(number):
+    whole = max(1, round(number))
+    return float(whole) if abs(number - whole) <= NTSC_TOLERANCE * whole else float(number)
+
+
+def _check_rates(video_frames_per_second, frames_per_second):
+    for name, rate in (
+        ("video_frames_per_second", video_frames_per_second),
+        ("frames_per_second", frames_per_second),
+    ):
+        if not (np.isfinite(rate) and rate > 0):
+            raise ValueError(f"{name} must be a finite number above 0, got {rate!r}.")
 
 
 def sample_blocks(num_video_frames, num_frames=30, frame_stride=1, block_stride=1):
@@ -83,37 +109,34 @@ def sample_blocks(num_video_frames, num_frames=30, frame_stride=1, block_stride=
             whole = 0
         if whole < 1:
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
-    offsets = np.arange(num_frames, dtype=np.int64) * frame_stride
-    if num_video_frames < num_frames * frame_stride:
-        last = (num_video_frames - 1) // frame_stride * frame_stride
-        return np.minimum(offsets, last)[np.newaxis]
-    starts = np.arange(0, num_video_frames - num_frames * frame_stride + 1, block_stride)
-    return starts[:, np.newaxis] + offsets
+    return all_windows(StepClock(num_video_frames, frame_stride), num_frames, block_stride)
 
 
-def sample_windows(num_video_frames, num_frames, frame_stride=1, count=40, seed=0):
+def all_windows(clock, num_frames, block_stride=1):
+    """Returns the windows of a `StepClock` that begin at the frames 0, block_stride, ..."""
+    return clock.windows(range(0, clock.num_starts(num_frames), block_stride), num_frames)
+
+
+def sample_windows(clock, num_frames, count=40, seed=0):
     """Random windows of a video, as Torabi and Sigal test with, arXiv:1708.09522, section 4.1.
 
-    A window starts at s and holds the frames s, s + stride, s + 2 stride, ...; s is drawn evenly
-    from 0 ... f - num_frames * frame_stride, one start as often as it comes. A video with no more
-    than one start gives its one window once.
+    The frame at which a window begins is drawn evenly from all at which one fits, one of them as
+    often as it comes. A video with no more than one gives its one window once.
 
     Args:
-        num_video_frames: f, the frames of the video, at least 1.
+        clock: The video's `StepClock`.
         num_frames: Frames in a window, at least 1.
-        frame_stride: Video frames from one frame of a window to the next, at least 1.
         count: Windows to draw, at least 1.
         seed: Integer of at least 0; the windows depend on it and the other arguments alone.
 
     Returns:
         Frame numbers, int64 `(windows, num_frames)`, in order of their starts.
     """
-    only = sample_blocks(num_video_frames, num_frames, frame_stride, block_stride=num_video_frames)
-    starts = num_video_frames - num_frames * frame_stride + 1
-    if starts <= 1:
-        return only
-    drawn = np.random.default_rng([seed, num_video_frames]).integers(0, starts, count)
-    return np.sort(drawn)[:, np.newaxis] + only[0]
+    num_starts = clock.num_starts(num_frames)
+    if num_starts == 1:
+        return clock.windows([0], num_frames)
+    drawn = np.random.default_rng([seed, clock.num_steps]).integers(0, num_starts, count)
+    return clock.windows(np.sort(drawn), num_frames)
 
 
 def spread_frames(num_video_frames, num_frames):
@@ -156,6 +179,23 @@ def sample_frames(num_video_frames, num_frames, count=1, seed=0):
     return np.sort(np.array(sets, np.int64), axis=1)
 
 
+def first_of_parts(num_ticks, num_frames):
+    """The first frame of each of `num_frames` parts of a stretch, as equal as whole frames allow.
+
+    The longer parts come first, as `numpy.array_split` has them: the even spacing in the code of
+    Yao et al., arXiv:1502.08029.
+
+    Returns:
+        Frame numbers, int64 `(num_frames,)`.
+
+    >>> first_of_parts(10, 4)
+    array([0, 3, 6, 8])
+    """
+    length, longer = divmod(num_ticks, num_frames)
+    numbers = np.arange(num_frames, dtype=np.int64)
+    return numbers * length + np.minimum(numbers, longer)
+
+
 def part_frames(start, end, num_parts, place="first"):
     """One frame of each of `num_parts` equal parts of a stretch of time.
 
@@ -176,5 +216,5 @@ def part_frames(start, end, num_parts, place="first"):
     positions = (np.arange(num_parts) + share) / num_parts
     instants = start[..., np.newaxis] + (end - start)[..., np.newaxis] * positions
     if place == "last":
-        return -((_ROUNDING - instants) // 1) - 1
-    return (instants + _ROUNDING) // 1
+        return -((STEP_ROUNDING - instants) // 1) - 1
+    return (instants + STEP_ROUNDING) // 1

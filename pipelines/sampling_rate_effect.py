@@ -58,16 +58,19 @@ def look_at_rates(
     if left < 1:
         raise ValueError(f"start={start:g}: {path} has ended by then; start earlier.")
     samplings = [
-        dataclasses.replace(answerer.sampling, frames_per_second=float(rate)) for rate in rates
+        dataclasses.replace(
+            answerer.sampling, frames_per_second=float(rate), step_stride=None, rate_rule="stride"
+        )
+        for rate in rates
     ]
-    strides = [sampling.stride(video_rate) for sampling in samplings]
+    strides = [sampling.ratio(video_rate) for sampling in samplings]
     if len(set(strides)) < len(strides):
         taken = ", ".join(f"{r:g}: every {s}" for r, s in zip(rates, strides, strict=True))
         raise ValueError(
             f"rates of a video with {video_rate:g} frames/s must take different frames, got {taken}"
         )
     if seconds is None:
-        own = answerer.sampling.num_frames * answerer.sampling.stride(video_rate)
+        own = answerer.sampling.num_frames * answerer.sampling.ratio(video_rate)
         span = min(own, left)
     else:
         span = round(seconds * video_rate)

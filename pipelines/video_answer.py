@@ -16,7 +16,7 @@ from glimpse.pipelines.gaze import Gaze
 from glimpse.pipelines.highlighting import mean_step_weights
 from glimpse.pipelines.highlights import Highlights
 from glimpse.pipelines.video_windows import VideoWindows, read_frames
-from glimpse.pipelines.window_sampling import WindowSampling
+from glimpse.pipelines.window_sampling import BLACK_STEP, WindowSampling
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class ClipWindow:
     Args:
         path: The video file.
         frames: `(frames, frame_height, frame_width, 3)`, uint8 RGB.
-        frame_indices: `(frames,)`, the frames' places in the video.
+        frame_indices: `(frames,)`, the frames' places in the video; -1 for a black frame.
         frames_per_second: Rate of the video.
         features: The backbone's features of the frames, `(frames, ...)`.
     """
@@ -140,14 +140,14 @@ class VideoAnswerer:
         names = getattr(self.classifier, "label_names", None)
         return tuple(names or map(str, range(self.classifier.num_classes)))
 
-    def answer(self, path):
-        """Returns the `VideoAnswer` for a file.
+    def answer(self, path, segment=None):
+        """Returns the `VideoAnswer` for a file, or for a `Segment` of it.
 
         Raises:
             VideoError: If the file cannot be decoded, or has too low a frame rate for the model.
             ValueError: If a feature or an answer is not finite.
         """
-        windows = VideoWindows(path, self.sampling, self._functions)
+        windows = VideoWindows(path, self.sampling, self._functions, segment=segment)
         probabilities, found = [], iter(windows)
         while batch := list(itertools.islice(found, self.batch_size)):
             outputs = self._outputs(path, [window.inputs for window in batch])
@@ -250,7 +250,7 @@ class VideoAnswerer:
         return ClipWindow(str(path), frames, numbers, rate, window.inputs["features"])
 
     def look(self, window, truth=None, true_label=None, model_name=None, attention_override=None):
-        """Returns what the model saw in a window.
+        """Returns what the model saw in a window, but for black frames that fill it.
 
         Args:
             window: A `ClipWindow`.
@@ -275,16 +275,19 @@ class VideoAnswerer:
             raise ValueError(
                 f"{self.classifier.name} has no gaze to show: it does not attend. {self._advice()}"
             )
+        is_real = window.frame_indices != BLACK_STEP
+        numbers = window.frame_indices[is_real]
         boxes = others = None
         if truth is not None:
-            boxes, others = actor_boxes(truth, window.frame_indices)
+            boxes, others = actor_boxes(truth, numbers)
+        # A second layer's steps may follow those of the frames.
+        step_probabilities = np.asarray(outputs["step_probabilities"][0])[: len(window.frames)]
         return Gaze(
-            frames=window.frames,
-            frame_indices=window.frame_indices,
+            frames=window.frames[is_real],
+            frame_indices=numbers,
             frames_per_second=window.frames_per_second,
-            attention=np.asarray(outputs["attention_weights"][0], "float32"),
-            # A second layer's steps may follow those of the frames.
-            step_probabilities=np.asarray(outputs["step_probabilities"][0])[: len(window.frames)],
+            attention=np.asarray(outputs["attention_weights"][0], "float32")[is_real],
+            step_probabilities=step_probabilities[is_real],
             probabilities=np.asarray(outputs["probabilities"][0]),
             label_names=self.label_names,
             true_label=true_label,

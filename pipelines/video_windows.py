@@ -1,14 +1,17 @@
 """Reads a video file into windows of features, as a model reads them."""
 
 import dataclasses
+import importlib.util
 import itertools
 
 import numpy as np
 
 from glimpse.pipelines.feature_stream import FeatureStream
 from glimpse.pipelines.feature_windows import READS_VECTORS
+from glimpse.pipelines.step_clock import STEP_ROUNDING, uneven_times
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_reader import VideoReader
+from glimpse.pipelines.video_source import open_video
+from glimpse.pipelines.window_sampling import BLACK_STEP
 
 _FRAMES_AT_ONCE = 16
 
@@ -20,7 +23,7 @@ class VideoWindow:
     Args:
         inputs: {input name: float32 array without the batch axis}.
         frames: {input name: numbers of the video's frames that stand for the steps: the frames
-            themselves, or the middle ones of chunks}.
+            themselves, or the middle ones of chunks; -1 for a black frame}.
     """
 
     inputs: dict
@@ -31,20 +34,22 @@ class VideoWindows:
     """Iterates over a video's windows as `VideoWindow`s, and tells what it has seen of the video.
 
     Each frame goes through a backbone once. All blocks of a video, and the window at a given time,
-    are read in one pass and in memory that does not grow with the video's length. Other windows
-    depend on its length: the frames are counted first, and what all of its windows read is held.
+    are read in one pass and in memory that does not grow with the video's length; where they run
+    by time stamps, these are read first. Other windows depend on the video's length: the frames
+    are counted first, and what all of its windows read is held.
 
     Args:
-        path: The video file.
+        path: The video.
         sampling: A `WindowSampling`.
         functions: {input name: `BackboneFunction`}, one object where two names share a backbone.
         start: Seconds at which one window begins, which is not mirrored; None: all windows of
             evaluation.
+        segment: The `Segment` to read in place of the whole video.
 
     Attributes:
         num_frames: Frames of the video, or those that the window at a given time took to read.
         frames_per_second: Rate of the video.
-        warnings: Signs of missing frames.
+        warnings: Signs of missing frames, and how many steps are black or show a frame again.
 
     Raises:
         VideoError: If the file cannot be decoded, has too few frames for one step, or too low a
@@ -52,13 +57,17 @@ class VideoWindows:
         ValueError: If the video ends before a window does that begins after its first frame.
     """
 
-    def __init__(self, path, sampling, functions, start=None):
+    def __init__(self, path, sampling, functions, start=None, segment=None):
         self.frames_per_second = None
-        self.warnings = []
+        self._missing_frames = []
+        # Steps of all windows, but for mirrored copies; those that are black; those that show the
+        # step before again though the video is long enough.
+        self._steps = self._black_steps = self._repeated_steps = 0
         self._path = path
         self._sampling = sampling
         self._functions = functions
         self._start = start
+        self._segment = segment
         # Frames of the video in a step of a window.
         self._chunk = next(
             function.frames_per_input
@@ -68,9 +77,10 @@ class VideoWindows:
         # Frames of the video, once they are counted.
         self._total = None
         self._read = 0
+        self._clock = None
 
     def __iter__(self):
-        with VideoReader(self._path) as reader:
+        with open_video(self._path, self._segment) as reader:
             self.frames_per_second = reader.frames_per_second
             plan, wanted = self._plan()
             streams = self._make_streams(wanted)
@@ -85,12 +95,12 @@ class VideoWindows:
                     window, given = next(plan, None), given + 1
                     if wanted is None and window is not None:
                         self._forget(window, streams)
-            self.warnings = self.warnings or list(reader.warnings)
-        if window is None:
-            return
+            self._missing_frames = self._missing_frames or list(reader.warnings)
+            if window is None:
+                return
+            self._count_steps(reader)
         for stream in streams.values():
             stream.flush()
-        self._count_steps(self._read)
         while window is not None and (wanted is not None or self._fits(window)):
             yield from self._give(window, streams)
             window, given = next(plan, None), given + 1
@@ -100,6 +110,22 @@ class VideoWindows:
     @property
     def num_frames(self):
         return self._read if self._total is None else self._total
+
+    @property
+    def warnings(self):
+        found, of_all = list(self._missing_frames), f"of the {self._steps} steps of its windows"
+        if self._black_steps:
+            found.append(
+                f"{self._path}: is shorter than {self._sampling.spread_over} frames: "
+                f"{self._black_steps} {of_all} are black."
+            )
+        if self._repeated_steps:
+            found.append(
+                f"{self._path}: has less than {self._sampling.frames_per_second:g} frames a second "
+                f"here and there: {self._repeated_steps} {of_all} show the frame of the step "
+                "before."
+            )
+        return found
 
     @property
     def _rate(self):
@@ -116,25 +142,24 @@ class VideoWindows:
         All blocks are endless: where they end is known when the video does.
         """
         sampling = self._sampling
-        try:
-            stride = sampling.stride(self._rate)
-        except ValueError as error:
-            raise VideoError(f"{self._path}: {error}") from error
-        spans_all = sampling.sampling_rule == "random_frames"
+        spans_all = sampling.sampling_rule in ("random_frames", "first_frames")
         if self._start and spans_all:
             raise ValueError(
                 f"--start={self._start:g}: the model looks at frames from all of the video; leave "
                 "it out."
             )
-        offsets = stride * np.arange(sampling.num_frames)
         if self._start is not None and not spans_all:
-            return iter([self._first + offsets]), None
+            self._clock = self._clock_of_stamps()
+            return iter(self._clock.windows([self._first], sampling.num_frames)), None
         if sampling.sampling_rule == "blocks" and sampling.eval_windows is None:
-            return (start + offsets for start in itertools.count(0, sampling.block_stride)), None
-        with VideoReader(self._path) as reader:
-            self._count_steps(sum(1 for _ in reader))
-            self.warnings = list(reader.warnings)
-        windows = sampling.windows(self._num_steps, self._rate)
+            self._clock = self._clock_of_stamps()
+            return self._blocks(), None
+        with open_video(self._path, self._segment) as reader:
+            for _ in reader:
+                pass
+            self._missing_frames = list(reader.warnings)
+            self._count_steps(reader)
+        windows = sampling.windows(self._clock)
         windows = windows if self._start is None else windows[:1]
         wanted = {}
         for window in windows:
@@ -142,13 +167,57 @@ class VideoWindows:
                 wanted.setdefault(id(self._functions[name]), set()).update(numbers.tolist())
         return iter(windows), wanted
 
-    def _count_steps(self, num_frames):
-        if num_frames < self._chunk:
+    def _blocks(self):
+        """The blocks in order, without end while the video's length is not known."""
+        num_frames = self._sampling.num_frames
+        starts = itertools.count(0, self._sampling.block_stride)
+        num_starts = self._clock.num_starts(num_frames)
+        for start in itertools.takewhile(lambda start: start < num_starts, starts):
+            yield self._clock.windows([start], num_frames)[0]
+
+    def _clock_of_stamps(self):
+        """The clock of a video of which no frame was decoded: of its time stamps, if uneven."""
+        times = None
+        if self._sampling.reads_times and importlib.util.find_spec("glimpse.pipelines.frame_times"):
+            from glimpse.pipelines.frame_times import read_frame_times
+
+            times = self._uneven(self._within_segment(read_frame_times(self._path)))
+        return self._make_clock(None if times is None else len(times), times)
+
+    def _make_clock(self, num_steps, times):
+        try:
+            return self._sampling.clock(num_steps, self._rate, times)
+        except ValueError as error:
+            raise VideoError(f"{self._path}: {error}") from error
+
+    def _within_segment(self, frame_times):
+        """The times of the frames in the segment, of those of the whole video."""
+        if self._segment is None:
+            return frame_times
+        positions = frame_times
+        if self._segment.unit == "frames":
+            positions = np.arange(len(frame_times))
+        end = np.inf if self._segment.end is None else self._segment.end
+        first, last = np.searchsorted(positions, [self._segment.start, end])
+        return frame_times[first:last]
+
+    def _uneven(self, frame_times):
+        """The seconds of whole steps if they are uneven, else None."""
+        whole = len(frame_times) // self._chunk * self._chunk
+        return uneven_times(frame_times[: whole : self._chunk], self._rate) if whole else None
+
+    def _count_steps(self, reader):
+        """Takes the video's length, and its frames' times, from a reader that is through."""
+        if reader.num_frames < self._chunk:
             raise VideoError(
-                f"{self._path}: not enough frames: it has {num_frames}, and the backbone reads "
-                f"{self._chunk} at a time."
+                f"{self._path}: not enough frames: it has {reader.num_frames}, and the backbone "
+                f"reads {self._chunk} at a time."
             )
-        self._total = num_frames
+        self._total = reader.num_frames
+        times = None
+        if self._sampling.reads_times and hasattr(reader, "frame_times"):
+            times = self._uneven(reader.frame_times)
+        self._clock = self._make_clock(self._num_steps, times)
 
     def _make_streams(self, wanted):
         """{(backbone, mirrored): FeatureStream}, one for inputs that share a backbone."""
@@ -170,12 +239,13 @@ class VideoWindows:
     @property
     def _first(self):
         """The step at which the window at a given time begins."""
-        return round(self._start * self._rate)
+        if self._clock.times is None:
+            return round(self._start * self._rate)
+        return int(np.searchsorted(self._clock.times, self._start, side="right")) - 1
 
     def _span(self, window):
         """When a window begins and ends, in steps."""
-        steps = 0 if self._total is None else self._num_steps
-        spans = self._sampling.spans(window[np.newaxis], steps, self._rate)
+        spans = self._sampling.spans(window[np.newaxis], self._clock)
         return tuple(each[0] for each in spans)
 
     def _numbers(self, window):
@@ -194,7 +264,12 @@ class VideoWindows:
 
     def _fits(self, window):
         """Whether what is read of the video holds all of a block."""
-        return self._span(window)[1] <= self._read // self._chunk
+        read = self._read // self._chunk
+        if self._clock.times is None:
+            return self._span(window)[1] <= read + STEP_ROUNDING
+        count = self._sampling.num_frames
+        fits = not self._clock.is_short(count) and window[0] < self._clock.num_starts(count)
+        return fits and window[-1] < read
 
     def _is_read(self, window, streams):
         if self._total is None and not self._fits(window):
@@ -207,10 +282,15 @@ class VideoWindows:
         )
 
     def _give(self, window, streams):
+        self._steps += len(window)
+        self._black_steps += int((window == BLACK_STEP).sum())
+        if not self._sampling.is_short(self._clock):
+            is_repeat = (np.diff(window) == 0) & (window[1:] != BLACK_STEP)
+            self._repeated_steps += int(is_repeat.sum())
         numbers, frames = self._numbers(window), {}
         for name, steps in numbers.items():
             chunk = self._functions[name].frames_per_input
-            frames[name] = steps * chunk + chunk // 2
+            frames[name] = np.where(steps == BLACK_STEP, -1, steps * chunk + chunk // 2)
         for side in dict.fromkeys(side for _, side in streams):
             inputs = {
                 name: streams[id(self._functions[name]), side].take(steps, self._pooling(name))
@@ -229,29 +309,32 @@ class VideoWindows:
     def _short_window(self):
         """The window of a video that is shorter than one, its last step repeated."""
         if self._start is not None and self._first:
-            length = self._sampling.num_frames * self._sampling.stride(self._rate) / self._rate
+            length = self._sampling.num_frames * self._sampling.ratio(self._rate) / self._rate
             raise ValueError(
                 f"--start={self._start:g}: a window takes {length:.2f} s and {self._path} ends "
                 f"after {self._read / self.frames_per_second:.2f} s; start earlier."
             )
-        return self._sampling.windows(self._num_steps, self._rate)[0]
+        return self._sampling.windows(self._clock)[0]
 
 
 def read_frames(path, numbers):
     """Returns frames of a video, uint8 RGB `(frames, height, width, 3)`.
 
     Args:
-        path: The video file.
-        numbers: Frame numbers, in any order; a number may come again.
+        path: The video.
+        numbers: Frame numbers, in any order; a number may come again. -1 is a black frame.
 
     Raises:
         VideoError: If the file cannot be decoded or has fewer frames.
     """
-    wanted, kept = set(map(int, numbers)), {}
-    with VideoReader(path) as reader:
+    kept = {}
+    wanted = {int(number) for number in numbers} - {BLACK_STEP}
+    with open_video(path) as reader:
         for number, frame in enumerate(reader):
+            if BLACK_STEP not in kept:
+                kept[BLACK_STEP] = np.zeros_like(frame)
             if number in wanted:
                 kept[number] = frame
-            if len(kept) == len(wanted):
+            if len(kept) == len(wanted) + 1:
                 return np.stack([kept[int(number)] for number in numbers])
     raise VideoError(f"{path}: has no frame {max(wanted)}.")

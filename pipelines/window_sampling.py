@@ -1,4 +1,4 @@
-"""How windows of frames are cut out of a video: the protocols of three papers in one record."""
+"""How windows of frames are cut out of a video: the papers' protocols in one record."""
 
 import dataclasses
 import operator
@@ -6,19 +6,27 @@ import operator
 import numpy as np
 
 from glimpse.pipelines.sampling import (
+    all_windows,
+    first_of_parts,
+    frame_ratio,
     frame_stride,
     part_frames,
-    sample_blocks,
     sample_frames,
     sample_windows,
     spread_frames,
 )
+from glimpse.pipelines.step_clock import StepClock
 from glimpse.pipelines.vector_pooling import POOLINGS
 
-SAMPLING_RULES = ("blocks", "random_windows", "random_frames")
+SAMPLING_RULES = ("blocks", "random_windows", "random_frames", "first_frames")
+RATE_RULES = ("time", "stride")
+# In place of a step's number: a black frame, where a video has no more frames.
+BLACK_STEP = -1
 ATTENDED_PLACES = ("first", "middle", "last")
 # Torabi and Sigal, section 4.1.
 _TORABI_WINDOWS = 40
+# Sharma's thesis, section 3.2.2.
+_THESIS_FRAMES = 240
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,18 +41,22 @@ class WindowSampling:
     | blocks | every block (Sharma et al.) | every block |
     | random_windows | a window at random from each video (Torabi and Sigal) | 40 such windows |
     | random_frames | random steps of each video, in order (Yan et al.) | evenly spaced steps |
+    | first_frames | evenly spaced steps of the first 240 (Sharma's thesis) | the same |
 
-    A video shorter than a window gives one window, with its last step repeated.
+    A video shorter than a window gives one window, with the last step that it samples repeated.
+    With `first_frames`, a video of less than 240 is padded with black frames.
 
     Args:
         num_frames: Steps in a window, at least 1.
         frames_per_second: Rate at which a window's steps follow each other; None takes every
-            step of the video. With `random_frames`, the rate of the steps to draw from.
+            step of the video. With `random_frames` and `first_frames`, the rate of the steps to
+            choose from.
         block_stride: Steps from one block's start to the next block's, at least 1.
         sampling_rule: One of the table's.
         eval_windows: Windows a video in evaluation; None takes the table's. For `blocks` as many
             of them, evenly spaced, or all where a video has fewer; for `random_windows` and
-            `random_frames` as many draws, or one where there is only one to draw.
+            `random_frames` as many draws, or one where there is only one to draw. Not for
+            `first_frames`.
         flips: Whether each training window is mirrored with probability 1/2, and evaluation
             adds the mirrored copy of every window. Needs features extracted with mirrored frames.
         pooling: `"average"`, `"max"` or `"flatten"`: how maps become vectors, for models that
@@ -56,6 +68,11 @@ class WindowSampling:
         min_video_frames: Shorter videos are left out; None leaves out none.
         step_stride: Steps of the video from one step of a window to the next, whatever the
             video's rate; in place of `frames_per_second`.
+        rate_rule: How `frames_per_second` is kept. `"time"`: a window shows what is on show at
+            each of its instants, by the time stamps where these are uneven; a video of a lower
+            rate shows frames more than once. `"stride"`: every int(rate / wanted rate)-th step, as
+            in the code that Sharma et al. released; a video of a lower rate is refused.
+        spread_over: Steps that `first_frames` chooses from, at least `num_frames`.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -72,6 +89,8 @@ class WindowSampling:
     attended_place: str = "first"
     min_video_frames: int | None = None
     step_stride: int | None = None
+    rate_rule: str = "time"
+    spread_over: int = _THESIS_FRAMES
 
     def __post_init__(self):
         for name in (
@@ -81,9 +100,10 @@ class WindowSampling:
             "eval_windows",
             "attended_frames",
             "min_video_frames",
+            "spread_over",
         ):
             value = getattr(self, name)
-            if value is None and name not in ("num_frames", "block_stride"):
+            if value is None and name not in ("num_frames", "block_stride", "spread_over"):
                 continue
             try:
                 whole = operator.index(value)
@@ -100,62 +120,125 @@ class WindowSampling:
             ("sampling_rule", SAMPLING_RULES),
             ("pooling", POOLINGS),
             ("attended_place", ATTENDED_PLACES),
+            ("rate_rule", RATE_RULES),
         ):
             if getattr(self, name) not in allowed:
                 raise ValueError(
                     f"{name} must be one of {', '.join(allowed)}, got {getattr(self, name)!r}."
                 )
 
+        self._check_effects()
+
+    def _check_effects(self):
+        """Refuses what would have no effect, or none that is meant."""
+        if self.rate_rule != "time" and self.frames_per_second is None:
+            raise ValueError(
+                f"rate_rule must be left out unless frames_per_second is given, got "
+                f"{self.rate_rule!r}."
+            )
+        if self.sampling_rule != "first_frames":
+            if self.spread_over != _THESIS_FRAMES:
+                raise ValueError(
+                    f"spread_over must be left out unless sampling_rule is first_frames, got "
+                    f"{self.spread_over}."
+                )
+            return
+        if self.eval_windows is not None:
+            raise ValueError(
+                f"eval_windows must be left out with sampling_rule=first_frames, which gives one "
+                f"window a video, got {self.eval_windows}."
+            )
+        if self.spread_over < self.num_frames:
+            raise ValueError(
+                f"spread_over must be at least num_frames={self.num_frames}, got "
+                f"{self.spread_over}."
+            )
+
     @property
     def num_attended(self):
         """Attended frames in a window."""
         return self.attended_frames or self.num_frames
 
-    def stride(self, steps_per_second):
-        """Returns the steps of the video from one step of a window to the next."""
+    @property
+    def reads_times(self):
+        """Whether the windows depend on the time stamps of an uneven video."""
+        return self.frames_per_second is not None and self.rate_rule == "time"
+
+    def ratio(self, steps_per_second):
+        """Returns the steps of an even video from one step of a window to the next."""
         if self.frames_per_second is None:
             return self.step_stride or 1
-        return frame_stride(steps_per_second, self.frames_per_second)
+        convert = frame_ratio if self.rate_rule == "time" else frame_stride
+        return convert(steps_per_second, self.frames_per_second)
 
-    def windows(self, num_steps, steps_per_second, seed=0):
-        """Returns the step numbers of a video's windows in evaluation.
+    def clock(self, num_steps, steps_per_second, times=None):
+        """Returns the `StepClock` by which a video's windows run.
 
         Args:
-            num_steps: Steps of the video.
+            num_steps: Steps of the video; None: not known yet.
             steps_per_second: Their rate.
+            times: Seconds of each step where they are uneven, else None.
+
+        Raises:
+            ValueError: If the rate is too low, or the times are not as many.
+        """
+        if times is None or not self.reads_times:
+            return StepClock(num_steps, self.ratio(steps_per_second))
+        return StepClock(num_steps, times=times, period=1 / self.frames_per_second)
+
+    def windows(self, clock, seed=0):
+        """Returns the step numbers of a video's windows in evaluation, -1 for a black frame.
+
+        Args:
+            clock: The video's `clock`.
             seed: Of the random rules; videos of one length have the same windows.
 
         Returns:
             int32 `(windows, num_frames)`.
         """
-        stride = self.stride(steps_per_second)
         if self.sampling_rule == "blocks":
-            found = sample_blocks(num_steps, self.num_frames, stride, self.block_stride)
+            found = all_windows(clock, self.num_frames, self.block_stride)
             if self.eval_windows is not None and self.eval_windows < len(found):
                 found = found[spread_frames(len(found), self.eval_windows)[0]]
         elif self.sampling_rule == "random_windows":
             count = self.eval_windows or _TORABI_WINDOWS
-            found = sample_windows(num_steps, self.num_frames, stride, count, seed)
+            found = sample_windows(clock, self.num_frames, count, seed)
+        elif self.sampling_rule == "first_frames":
+            ticks = first_of_parts(self.spread_over, self.num_frames)[np.newaxis]
+            shown = clock.steps(np.minimum(ticks, clock.num_ticks - 1))
+            found = np.where(ticks < clock.num_ticks, shown, BLACK_STEP)
         else:
-            candidates = 1 + (num_steps - 1) // stride
-            if self.eval_windows is None:
-                found = stride * spread_frames(candidates, self.num_frames)
-            else:
-                found = stride * sample_frames(candidates, self.num_frames, self.eval_windows, seed)
+            ticks = spread_frames(clock.num_ticks, self.num_frames)
+            if self.eval_windows is not None:
+                ticks = sample_frames(clock.num_ticks, self.num_frames, self.eval_windows, seed)
+            found = clock.steps(ticks)
         return found.astype("int32")
 
-    def spans(self, windows, num_steps, steps_per_second):
+    def is_short(self, clock):
+        """Whether a video's only window repeats a step since the video has too few."""
+        if self.sampling_rule == "first_frames":
+            return False
+        if self.sampling_rule == "random_frames":
+            return clock.num_ticks < self.num_frames
+        return clock.is_short(self.num_frames)
+
+    def spans(self, windows, clock):
         """Returns when windows begin and end, in steps: two float64 arrays `(windows,)`.
+
+        The windows of `random_frames` span the video, those of `first_frames` what there is of
+        its beginning.
 
         Args:
             windows: Step numbers, `(windows, num_frames)`.
-            num_steps: Steps of the video.
-            steps_per_second: Their rate.
+            clock: The video's `clock`.
         """
-        if self.sampling_rule == "random_frames":
-            return np.zeros(len(windows)), np.full(len(windows), float(num_steps))
-        starts = np.asarray(windows)[:, 0].astype("float64")
-        return starts, starts + self.num_frames * self.stride(steps_per_second)
+        starts = np.asarray(windows)[:, 0]
+        if self.sampling_rule in ("blocks", "random_windows"):
+            return starts.astype("float64"), clock.ends(starts, self.num_frames)
+        ends = np.full(len(windows), float(clock.num_steps))
+        if self.sampling_rule == "first_frames":
+            ends = np.minimum(ends, clock.ends(np.zeros(len(windows)), self.spread_over))
+        return np.zeros(len(windows)), ends
 
     def attended(self, starts, ends):
         """Returns the attended frames between two times, float64 `(..., num_attended)`.

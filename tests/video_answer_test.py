@@ -107,8 +107,9 @@ def test_what_is_missing_or_too_much_is_named(model, tmp_path):
     with pytest.raises(ValueError, match="no gaze"):
         VideoAnswerer(plain, TinyBackbone(), WindowSampling(4)).gaze(path)
     slow = write_video(tmp_path / "slow.avi", "FFV1", 9, rate=5.0)
+    strides = WindowSampling(4, 12.5, rate_rule="stride")
     with pytest.raises(VideoError, match="slow.avi.*12.5.*only 5"):
-        VideoAnswerer(model, TinyBackbone()).answer(slow)
+        VideoAnswerer(model, TinyBackbone(), strides).answer(slow)
     with pytest.raises(VideoError, match="none.mp4"):
         VideoAnswerer(model, TinyBackbone()).answer(tmp_path / "none.mp4")
 

@@ -8,6 +8,7 @@ import pytest
 
 from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
 from glimpse.pipelines.sampling import part_frames, sample_frames, sample_windows, spread_frames
+from glimpse.pipelines.step_clock import StepClock
 from tests.synthetic_features import make_features, make_numbered_features
 
 LENGTHS = {"train": (40, 9, 25, 200), "val": (30, 41)}
@@ -381,10 +382,10 @@ def test_the_datasets_hold_no_python(index):
 
 
 def test_plain_functions_agree_with_their_words():
-    windows = sample_windows(100, 5, 3, count=2000, seed=7)
+    windows = sample_windows(StepClock(100, 3), 5, count=2000, seed=7)
     assert windows.shape == (2000, 5) and set(windows[:, 0]) == set(range(86))
     assert (np.diff(windows) == 3).all()
-    np.testing.assert_array_equal(windows, sample_windows(100, 5, 3, count=2000, seed=7))
+    np.testing.assert_array_equal(windows, sample_windows(StepClock(100, 3), 5, count=2000, seed=7))
     assert spread_frames(1, 3).tolist() == [[0, 0, 0]]
     assert spread_frames(30, 30).tolist() == [list(range(30))]
     for f, n in ((31, 30), (600, 7), (8, 1)):
