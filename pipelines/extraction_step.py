@@ -130,17 +130,17 @@ class _VideoWork:
                 jobs.append(job)
             parts.append(_PartWork(segment, jobs, known))
         self.parts = parts
-        return [part.segment for part in parts if part.missing]
+        # All of them, so that what is said of the video does not depend on what was stored before.
+        return [part.segment for part in parts] if any(part.missing for part in parts) else []
 
     def add(self, run, chunk):
         """Hands the frames of a chunk to the jobs that want them."""
         for part in self.parts:
-            if part.missing:
-                frames, times = chunk.within(part.segment)
-                if len(frames):
-                    part.times += times.tolist()
-                    for job in part.missing:
-                        run.add(job, frames)
+            frames, times = chunk.within(part.segment)
+            if len(frames):
+                part.times += times.tolist()
+                for job in part.missing:
+                    run.add(job, frames)
 
     def finish(self, run, chunks, frames_per_input):
         """Completes the jobs of a video that was decoded; returns the number of its frames."""

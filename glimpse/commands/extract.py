@@ -69,14 +69,14 @@ _RUNNER = flags.DEFINE_enum(
 
 def main(argv):
     """Extracts the features and prints the counts."""
-    beam_flags = _read_beam_flags(argv[1:])
+    options = read_backbone_options(_OPTIONS.value)
+    load = functools.partial(load_backbone, _backbone_name(), options)
+    runner = _read_runner(load, argv[1:])
     clips = _DATA.read()
     manifest_sha256 = None
     if _MANIFEST.value is not None:
         clips = usable_clips(clips, read_manifest(_MANIFEST.value), _ALLOW_MISSING.value)
         manifest_sha256 = file_sha256(_MANIFEST.value)
-    options = read_backbone_options(_OPTIONS.value)
-    load = functools.partial(load_backbone, _backbone_name(), options)
     index = extract_features(
         clips,
         load(),
@@ -91,7 +91,7 @@ def main(argv):
         cache=_CACHE.value,
         allow_missing=_ALLOW_MISSING.value,
         manifest_sha256=manifest_sha256,
-        runner=_beam_runner(load, beam_flags) if _RUNNER.value == "beam" else None,
+        runner=runner,
     )
     _print_counts(index)
 
@@ -116,18 +116,16 @@ def _print_counts(index):
         print(f"  left out {failure['path']}: {failure['reason']}")
 
 
-def _read_beam_flags(rest):
-    """What stands after `--`, for Beam."""
-    if not rest:
-        return []
-    if not rest[0].startswith("--"):
-        raise ValueError(f"{rest[0]!r} is not a flag; flags are written --name=value.")
-    if _RUNNER.value != "beam":
-        raise ValueError(f"{rest[0]} stands after `--`, for Apache Beam: give --runner=beam too.")
-    return rest
-
-
-def _beam_runner(load, beam_flags):
+def _read_runner(load, beam_flags):
+    """What --runner names, with what stands after `--`; None: this process."""
+    if beam_flags and not beam_flags[0].startswith("--"):
+        raise ValueError(f"{beam_flags[0]!r} is not a flag; flags are written --name=value.")
+    if _RUNNER.value == "local":
+        if beam_flags:
+            raise ValueError(
+                f"{beam_flags[0]} stands after `--`, for Apache Beam: give --runner=beam too."
+            )
+        return None
     try:
         from glimpse.pipelines.beam_extraction import BeamExtraction
     except ImportError as error:
