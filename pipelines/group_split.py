@@ -7,7 +7,9 @@ import random
 from glimpse.pipelines.clips import SPLITS
 
 
-def divide_by_group(clips, label_names, fractions, seed, every_class=True, group_of=None):
+def divide_by_group(
+    clips, label_names, fractions, seed, every_class=True, even_out=False, group_of=None
+):
     """Divides clips into train, val and test.
 
     Clips of one group (or video) stay together. Where every group is of one class, each class is
@@ -19,8 +21,10 @@ def divide_by_group(clips, label_names, fractions, seed, every_class=True, group
         label_names: Class names in label order.
         fractions: Shares of train, val and test, which sum to 1; train's is above 0.
         seed: Seed of the division.
-        every_class: Whether each split with a share must get a clip of each class; else a share
-            below half a clip gets none.
+        every_class: Whether each split with a share must get a clip of each class; else train alone
+            must.
+        even_out: Whether what one class misses its shares by is made up for by the next, so that
+            the shares of all clips are met as nearly as can be.
         group_of: Function of a clip, its group or None; default: `group`, else `video_id`.
 
     Returns:
@@ -35,7 +39,7 @@ def divide_by_group(clips, label_names, fractions, seed, every_class=True, group
     for number, clip in enumerate(clips):
         group = group_of(clip)
         groups[("alone", number) if group is None else ("group", group)].append(number)
-    split_of = {}
+    split_of, owed = {}, dict.fromkeys(SPLITS[1:], 0.0) if even_out else None
     for labels, members in _linked(clips, list(groups.values())):
         names = [label_names[label] if label >= 0 else "" for label in labels]
         shuffled = random.Random(f"{seed}/{'/'.join(names)}").sample(members, len(members))
@@ -44,7 +48,7 @@ def divide_by_group(clips, label_names, fractions, seed, every_class=True, group
             if every_class:
                 _require_every_class(clips, divided, labels, label_names)
         else:
-            divided = _divide_class(shuffled, "".join(names), fractions, every_class)
+            divided = _divide_class(shuffled, "".join(names), fractions, every_class, owed)
         for split, chosen in divided.items():
             split_of |= dict.fromkeys((number for group in chosen for number in group), split)
     moved = [dataclasses.replace(clip, split=split_of[n]) for n, clip in enumerate(clips)]
@@ -72,7 +76,7 @@ def carve_validation(clips, label_names, fraction, seed, group_of=None):
     train = [clip for clip in clips if clip.split == "train"]
     rest = [clip for clip in clips if clip.split != "train"]
     shares = (1 - fraction, fraction, 0)
-    divided = divide_by_group(train, label_names, shares, seed, False, group_of)
+    divided = divide_by_group(train, label_names, shares, seed, False, True, group_of)
     return tuple(sorted((*divided, *rest), key=lambda clip: SPLITS.index(clip.split)))
 
 
@@ -132,7 +136,7 @@ def _linked(clips, groups):
     return members.items()
 
 
-def _divide_class(groups, label_name, fractions, every_class):
+def _divide_class(groups, label_name, fractions, every_class, owed):
     needed = sum(fraction > 0 for fraction in fractions)
     if every_class and len(groups) < needed:
         grouped = sum(map(len, groups)) > len(groups)
@@ -142,20 +146,25 @@ def _divide_class(groups, label_name, fractions, every_class):
             "FOLDER/{train,val,test}/CLASS/VIDEO."
         )
     total = sum(map(len, groups))
-    least = 1 if every_class else 0
-    counts = [max(least, round(total * share)) if share else 0 for share in fractions[1:]]
-    while sum(counts) >= total:
-        counts[counts.index(max(counts))] -= 1
+    if owed is None:
+        counts = [max(1, round(total * share)) if share else 0 for share in fractions[1:]]
+        while sum(counts) >= total:
+            counts[counts.index(max(counts))] -= 1
+    else:
+        pairs = zip(SPLITS[1:], fractions[1:], strict=True)
+        counts = [max(0, total * share + owed[split]) if share else 0 for split, share in pairs]
     divided = {}
     for number, (split, count) in enumerate(zip(SPLITS[1:], counts, strict=True)):
-        if not count:
+        if not fractions[1 + number]:
             continue
         # The last groups are for the splits that come after, so that none stays empty.
-        kept = 1 + sum(bool(later) for later in counts[number + 1 :])
-        taken, left = nearest_groups(groups[: len(groups) - kept], count)
+        kept = 1 + sum(bool(later) for later in fractions[2 + number :])
+        taken, left = nearest_groups(groups[:-kept], count)
         if not taken and every_class:
             taken, left = left[:1], left[1:]
-        divided[split], groups = taken, left + groups[len(groups) - kept :]
+        divided[split], groups = taken, left + groups[-kept:]
+        if owed is not None:
+            owed[split] += total * fractions[1 + number] - sum(map(len, taken))
     return {"train": groups} | divided
 
 

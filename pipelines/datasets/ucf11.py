@@ -14,13 +14,12 @@ The literature's 1,168 clips are `first_four=True`: all of biking and walking, a
 import collections
 import dataclasses
 import os
-import random
 import re
 
 from absl import logging
 
 from glimpse.pipelines.clips import Clip, ClipSet
-from glimpse.pipelines.group_split import carve_validation, describe_validation, nearest_groups
+from glimpse.pipelines.group_split import carve_validation, describe_validation, divide_by_group
 from glimpse.pipelines.listed_clips import folder_with
 
 # The name's part after v_ in each class.
@@ -38,7 +37,7 @@ PREFIXES = {
     "walking": "walk_dog",
 }
 NUM_CLIPS = 1600
-_TEST_SHARE = 625 / 1600
+_SHARES = (975 / 1600, 0, 625 / 1600)
 _NAME = re.compile(
     r"v_(?P<prefix>.+)_(?P<group>\d\d)_(?P<clip>\d\d)\.(?P<suffix>mpg|avi)", re.IGNORECASE
 )
@@ -80,7 +79,7 @@ def read_ucf11(folder, split="groups", fold=None, seed=0, val_fraction=0.15, fir
         logging.warning("%s: holds %d of UCF-11's 1600 clips.", ascii(root), len(clips))
     names = tuple(PREFIXES)
     if split == "groups":
-        clips = _divide(clips, seed)
+        clips = divide_by_group(clips, names, _SHARES, seed, even_out=True)
         split_name = f"groups, seed {seed}"
     else:
         numbers = {clip.group[-2:] for clip in clips}
@@ -131,20 +130,3 @@ def _find_clips(root, first_four):
 
 def _placed(clip, in_test):
     return dataclasses.replace(clip, split="test" if in_test else "train")
-
-
-def _divide(clips, seed):
-    """Takes a test set by whole groups; what one class misses its share by, the next makes up."""
-    members = collections.defaultdict(lambda: collections.defaultdict(list))
-    for clip in clips:
-        members[clip.label][clip.group].append(clip)
-    seen, tested = 0, set()
-    for label, label_name in enumerate(PREFIXES):
-        groups = list(members[label].values())
-        if len(groups) < 2:
-            raise ValueError(f"The class {label_name!r} has {len(groups)} groups; two are needed.")
-        shuffled = random.Random(f"{seed}/{label_name}").sample(groups, len(groups))
-        seen += sum(map(len, groups))
-        taken, _ = nearest_groups(shuffled[:-1], seen * _TEST_SHARE - len(tested))
-        tested |= {clip.clip_id for group in taken or shuffled[:1] for clip in group}
-    return [_placed(clip, clip.clip_id in tested) for clip in clips]
