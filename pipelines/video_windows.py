@@ -1,7 +1,6 @@
 """Reads a video file into windows of features, as a model reads them."""
 
 import dataclasses
-import importlib.util
 import itertools
 
 import numpy as np
@@ -82,7 +81,7 @@ class VideoWindows:
     def __iter__(self):
         with open_video(self._path, self._segment) as reader:
             self.frames_per_second = reader.frames_per_second
-            plan, wanted = self._plan()
+            plan, wanted = self._plan(reader)
             streams = self._make_streams(wanted)
             window, given = next(plan), 0
             frames = iter(reader)
@@ -95,6 +94,8 @@ class VideoWindows:
                     window, given = next(plan, None), given + 1
                     if wanted is None and window is not None:
                         self._forget(window, streams)
+            if self._total is None and self._start is None:
+                self._read += sum(1 for _ in frames)
             self._missing_frames = self._missing_frames or list(reader.warnings)
             if window is None:
                 return
@@ -136,7 +137,7 @@ class VideoWindows:
     def _num_steps(self):
         return self._total // self._chunk
 
-    def _plan(self):
+    def _plan(self, reader):
         """An iterator of the windows' steps, and {backbone: steps} that they read if it is known.
 
         All blocks are endless: where they end is known when the video does.
@@ -149,16 +150,12 @@ class VideoWindows:
                 "it out."
             )
         if self._start is not None and not spans_all:
-            self._clock = self._clock_of_stamps()
+            self._clock = self._clock_of_stamps(reader)
             return iter(self._clock.windows([self._first], sampling.num_frames)), None
         if sampling.sampling_rule == "blocks" and sampling.eval_windows is None:
-            self._clock = self._clock_of_stamps()
+            self._clock = self._clock_of_stamps(reader)
             return self._blocks(), None
-        with open_video(self._path, self._segment) as reader:
-            for _ in reader:
-                pass
-            self._missing_frames = list(reader.warnings)
-            self._count_steps(reader)
+        self._count_steps(self._decoded_through())
         windows = sampling.windows(self._clock)
         windows = windows if self._start is None else windows[:1]
         wanted = {}
@@ -175,14 +172,25 @@ class VideoWindows:
         for start in itertools.takewhile(lambda start: start < num_starts, starts):
             yield self._clock.windows([start], num_frames)[0]
 
-    def _clock_of_stamps(self):
+    def _clock_of_stamps(self, reader):
         """The clock of a video of which no frame was decoded: of its time stamps, if uneven."""
         times = None
-        if self._sampling.reads_times and importlib.util.find_spec("glimpse.pipelines.frame_times"):
-            from glimpse.pipelines.frame_times import read_frame_times
-
-            times = self._uneven(self._within_segment(read_frame_times(self._path)))
+        if self._sampling.reads_times:
+            planned = reader.planned_times
+            if planned is None:
+                planned = self._decoded_through().frame_times
+            else:
+                planned = self._within_segment(planned)
+            times = self._uneven(planned)
         return self._make_clock(None if times is None else len(times), times)
+
+    def _decoded_through(self):
+        """A reader of which all frames were read."""
+        with open_video(self._path, self._segment) as reader:
+            for _ in reader:
+                pass
+        self._missing_frames = list(reader.warnings)
+        return reader
 
     def _make_clock(self, num_steps, times):
         try:
@@ -213,9 +221,9 @@ class VideoWindows:
                 f"{self._path}: not enough frames: it has {reader.num_frames}, and the backbone "
                 f"reads {self._chunk} at a time."
             )
-        self._total = reader.num_frames
-        times = None
-        if self._sampling.reads_times and hasattr(reader, "frame_times"):
+        self._total, times = reader.num_frames, None
+        was_even = self._clock is not None and self._clock.times is None
+        if self._sampling.reads_times and not was_even:
             times = self._uneven(reader.frame_times)
         self._clock = self._make_clock(self._num_steps, times)
 
