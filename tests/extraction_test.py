@@ -7,7 +7,6 @@ import sys
 import threading
 import time
 
-import keras
 import numpy as np
 import pytest
 
@@ -21,16 +20,7 @@ from glimpse.pipelines.video_error import VideoError
 from glimpse.pipelines.video_source import decoder_for, open_video
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
-
-
-def conv_backbone(filters=8):
-    keras.utils.set_random_seed(3)
-    inputs = keras.Input((None, None, 3), dtype="uint8")
-    outputs = keras.layers.Rescaling(1 / 255)(inputs)
-    outputs = keras.layers.Conv2D(filters, 5, strides=4, activation="relu")(outputs)
-    outputs = keras.layers.Conv2D(filters, 3, strides=2)(outputs)
-    return keras.Model(inputs, outputs, name="conv")
-
+from tests.slow_backbone import SlowBackbone, conv_backbone
 
 LENGTHS = {"a/0": 7, "a/1": 30, "a/2": 1, "b/0": 65, "b/1": 12, "b/2": 40}
 
@@ -260,30 +250,38 @@ def test_full_disk_stops_and_leaves_no_final_name(tmp_path, clip_set):
     ]
 
 
-_KILLED = """
-import sys, time
-from glimpse.pipelines import extraction
+_PROCESS = """
+import sys
 from glimpse.pipelines.clips import read_clips
-from tests.extraction_test import conv_backbone
-real = extraction.BackboneFunction.__call__
-def slow(self, frames):
-    time.sleep(0.25)
-    return real(self, frames)
-extraction.BackboneFunction.__call__ = slow
-extraction.extract_features(
-    read_clips(sys.argv[1]), conv_backbone(), sys.argv[2], batch_size=16, progress=False
+from glimpse.pipelines.extraction import extract_features
+from tests.slow_backbone import SlowBackbone
+extract_features(
+    read_clips(sys.argv[1]), SlowBackbone(seconds=float(sys.argv[3])), sys.argv[2], batch_size=16,
+    progress=False,
 )
 """
 
 
-def test_killed_and_resumed_gives_the_same_bytes(tmp_path, clip_set):
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    process = subprocess.Popen(
-        [sys.executable, "-c", _KILLED, tmp_path / "set", killed],
+def start_process(folder, out, seconds):
+    """Extracts in a process of its own, which takes these seconds for each batch."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _PROCESS, folder, out, str(seconds)],
         cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
         stderr=subprocess.DEVNULL,
     )
+
+
+def content(folder):
+    """The bytes of all whole files of an extraction, by name."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files
+            if not path.name.endswith(".partial")}  # fmt: skip
+
+
+def test_killed_and_resumed_gives_the_same_bytes(tmp_path, clip_set):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    process = start_process(tmp_path / "set", killed, 0.25)
     features = killed / "features"
     deadline = time.monotonic() + 120
     while len(list(features.glob("*.npy"))) < 2:
@@ -294,13 +292,23 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, clip_set):
     assert 2 <= len(list(features.glob("[!.]*.npy"))) < 6
     assert not (killed / "index.json").exists()
 
-    backbone = conv_backbone()
-    resumed = extract_features(clip_set, backbone, killed, batch_size=16, progress=False)
-    at_once = extract_features(clip_set, backbone, whole, batch_size=16, progress=False)
-    assert resumed.entries == at_once.entries
-    for clip in at_once.entries:
-        with open(resumed.path(clip), "rb") as one, open(at_once.path(clip), "rb") as other:
-            assert one.read() == other.read()
+    extract_features(clip_set, SlowBackbone(), killed, batch_size=16, progress=False)
+    extract_features(clip_set, SlowBackbone(), whole, batch_size=16, progress=False)
+    assert content(killed) == content(whole)
+
+
+def test_two_at_once_give_the_same_bytes(tmp_path, clip_set):
+    both, whole = tmp_path / "both", tmp_path / "whole"
+    process = start_process(tmp_path / "set", both, 0.1)
+    deadline = time.monotonic() + 120
+    while not list(both.glob("features/.*.partial")):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    extract_features(clip_set, SlowBackbone(seconds=0.1), both, batch_size=16, progress=False)
+    assert process.wait(timeout=120) == 0
+    extract_features(clip_set, SlowBackbone(), whole, batch_size=16, progress=False)
+    assert content(both) == content(whole)
+    assert not list(both.rglob("*.partial*"))
 
 
 def test_features_do_not_depend_on_the_company_of_a_frame():
