@@ -8,6 +8,7 @@ import numpy as np
 from glimpse.pipelines.decoded_clips import DecodedClips
 from glimpse.pipelines.extraction_run import ExtractionJob, ExtractionRun
 from glimpse.pipelines.feature_store import FeatureStore, feature_key
+from glimpse.pipelines.step_clock import uneven_times
 from glimpse.pipelines.video_error import VideoError, display_name
 from glimpse.pipelines.video_source import decoder_for, video_sha256
 
@@ -206,9 +207,8 @@ class _VideoWork:
             return {"error": f"{self.name}: {_NO_FRAME.format(segment)}"}
         times = np.array(known["frame_times"][start:stop])
         steps = (stop - start) // frames_per_input
-        times = times[: steps * frames_per_input : frames_per_input] - times[0]
         rate = known["frames_per_second"] / frames_per_input
-        uneven = np.abs(times - np.arange(steps) / rate).max() > 0.5 / rate
+        times = uneven_times(times[: steps * frames_per_input : frames_per_input], rate)
         return {
             "key": part.jobs[0].key,
             "flipped_key": part.jobs[1].key if len(part.jobs) > 1 else None,
@@ -216,7 +216,7 @@ class _VideoWork:
             "num_frames": steps,
             "num_video_frames": stop - start if frames_per_input > 1 else None,
             "frames_per_second": rate,
-            "frame_times": [round(t, _TIME_DIGITS) for t in times.tolist()] if uneven else None,
+            "frame_times": times and [round(t, _TIME_DIGITS) for t in times],
             "frame_size": [known["height"], known["width"]],
             "warnings": [f"{self.name}: {warning}" for warning in known["warnings"]],
             "decoder": self.decoder,
