@@ -6,7 +6,7 @@ import re
 from glimpse.pipelines.film_strip import draw_film_strip
 from glimpse.pipelines.gaze_page import write_gaze_page
 from glimpse.pipelines.overlay_video import write_overlay_video
-from glimpse.pipelines.video_reader import VideoReader
+from glimpse.pipelines.video_source import open_video
 
 
 def explain(gazes, folder, video_paths, columns=8, style="heat", title=None, table=None):
@@ -34,7 +34,7 @@ def explain(gazes, folder, video_paths, columns=8, style="heat", title=None, tab
     for gaze in gazes:
         model_name = re.sub(r"\W+", "_", gaze.model_name)
         path = folder / f"{gaze.video_name.replace('.', '_')}_{model_name}.mp4"
-        with VideoReader(paths[gaze.video_name]) as reader:
+        with open_video(paths[gaze.video_name]) as reader:
             write_overlay_video(gaze, path, video_frames=reader, style=style)
         written.append(path)
     page = folder / "gaze.html"

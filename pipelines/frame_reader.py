@@ -1,7 +1,10 @@
 """What all readers of videos have in common: segments, counts, times and warnings."""
 
+import array
+import functools
 import os
 
+from glimpse.pipelines.frame_rate import fit_frame_rate, has_variable_rate
 from glimpse.pipelines.video_error import VideoError, display_name
 
 
@@ -9,22 +12,23 @@ class FrameReader:
     """Iterates over the frames of one video, or of a segment of it, as RGB pictures.
 
     Frames are uint8 `(height, width, 3)`, values 0-255, in the order of display. A reader gives
-    its frames once. What differs between kinds of files is in the subclasses, which define
-    `_decode` and set the attributes that are known when the file is opened.
+    its frames once. What differs between kinds of files is in the subclasses, which set the
+    attributes that are known when the file is opened and define `_decode`; `_plan_times` and
+    `_look_for_missing_frames` where they can say something.
 
     Args:
         path: A file name: str, bytes or PathLike.
-        segment: A `Segment`; None: the whole video.
-        strict: Whether a sign of missing frames raises VideoError at the end of the iteration, in
-            place of a warning.
+        segment: A `Segment`; None: the whole video. One that ends after the video does gives
+            what there is, and a warning. Decoding stops at its end; damage after it is not seen.
+        strict: Whether a warning raises VideoError at the end of the iteration.
 
     Attributes:
         path: The absolute path, as given (str or bytes).
         decoder: Name and version of what decodes the file; another decoder gives other pixels.
-        frames_per_second: float in (0, 1000].
         height, width: Of every frame, in pixels, after rotation.
         num_frames: Frames handed out so far.
-        frame_times: Seconds from the video's first frame to each frame handed out so far, a list.
+        frame_times: Seconds from the video's first frame to each frame handed out so far, an
+            `array` of doubles, strictly rising.
         warnings: One sentence for each sign that frames are missing, a list.
 
     Raises:
@@ -38,12 +42,13 @@ class FrameReader:
         self.path = os.path.abspath(path)
         self.segment = segment
         self.strict = strict
-        self.frames_per_second = None
         self.height = self.width = None
         self.num_frames = 0
-        self.frame_times = []
+        self.frame_times = array.array("d")
         self.warnings = []
         self._name = display_name(path)
+        self._stated_rate = self._fitted_rate = None
+        self._closed = False
 
     def __enter__(self):
         return self
@@ -53,24 +58,102 @@ class FrameReader:
 
     def close(self):
         """Releases the file; more calls do nothing."""
+        self._closed = True
+
+    @property
+    def frames_per_second(self):
+        """float in (0, 1000]: the stated rate, or the mean rate where the frames do not keep it."""
+        if self._fitted_rate is None and self._stated_rate is not None:
+            self._fitted_rate = fit_frame_rate(self._stated_rate, self.planned_times)
+        return self._fitted_rate
+
+    @frames_per_second.setter
+    def frames_per_second(self, stated):
+        self._stated_rate = stated
+        self._fitted_rate = None
+
+    @functools.cached_property
+    def planned_times(self):
+        """Seconds of all frames of the whole video, where they can be told without decoding.
+
+        A float64 array, or None. A damaged file may give fewer frames.
+        """
+        return self._plan_times()
+
+    @property
+    def variable_rate(self):
+        """Whether a frame is more than half a frame's time off its place at `frames_per_second`.
+
+        None: not known before the frames of the whole video are through.
+        """
+        times = self.planned_times
+        if times is None:
+            if not self._closed or self.segment is not None or not self.num_frames:
+                return None
+            times = self.frame_times
+        return has_variable_rate(self.frames_per_second, times)
 
     def __iter__(self):
+        if self._closed:
+            raise VideoError(f"{self._name}: the reader is closed or used up; open the file again.")
+        number, seconds, is_through = -1, 0.0, True
         for number, (frame, seconds) in enumerate(self._decode()):
-            position = number if self.segment and self.segment.unit == "frames" else seconds
-            if self.segment is not None:
-                if position < self.segment.start:
-                    continue
-                if self.segment.end is not None and position >= self.segment.end:
-                    break
+            if self._is_before(number, seconds):
+                continue
+            if self._is_after(number, seconds):
+                is_through = False
+                break
             self.num_frames += 1
             self.frame_times.append(seconds)
             yield frame
+            if self._closed:
+                raise VideoError(f"{self._name}: the reader was closed while it was being read.")
+        if is_through:
+            self._look_for_missing_frames(number + 1)
+            self._look_at_the_segments_end(number, seconds)
         if self.segment is not None and not self.num_frames:
             raise VideoError(
-                f"{self._name}: no frame lies in the segment {self.segment}; correct the segment."
+                f"{self._name}: no frame lies in the segment {self.segment}: the video has "
+                f"{number + 1} frames and its last one is at {seconds:g} s; correct the segment."
             )
+        if self.strict and self.warnings:
+            raise VideoError(self.warnings[0])
         self.close()
 
+    def _is_before(self, number, seconds):
+        """Whether a frame lies before the segment, so that no picture of it is needed."""
+        if self.segment is None:
+            return False
+        return (number if self.segment.unit == "frames" else seconds) < self.segment.start
+
+    def _is_after(self, number, seconds):
+        if self.segment is None or self.segment.end is None:
+            return False
+        return (number if self.segment.unit == "frames" else seconds) >= self.segment.end
+
+    def _look_at_the_segments_end(self, number, seconds):
+        if self.segment is None or self.segment.end is None or not self.num_frames:
+            return
+        # A segment in seconds may end with the last frame's own time on the screen.
+        rate = self.frames_per_second
+        end = number + 1 if self.segment.unit == "frames" else seconds + 1.5 / rate
+        if self.segment.end > end:
+            self.warnings.append(
+                f"{self._name}: the segment {self.segment} ends after the video, whose "
+                f"{number + 1} frames end at {seconds + 1 / rate:.3f} s; {self.num_frames} frames "
+                "of it were read."
+            )
+
     def _decode(self):
-        """Yields (RGB frame, seconds from the first frame) of the whole video, in order."""
+        """Yields (RGB frame, seconds from the first frame) of the whole video, in order.
+
+        In place of a frame for which `_is_before` is true it may yield None.
+        """
         raise NotImplementedError
+
+    def _plan_times(self):
+        """Returns what `planned_times` is."""
+        return None
+
+    def _look_for_missing_frames(self, num_decoded):
+        """Appends to `warnings` when the last of the video's frames was decoded."""

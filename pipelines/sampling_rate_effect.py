@@ -21,7 +21,7 @@ from glimpse.pipelines.strip_rows import (
     tile_places,
     tile_width,
 )
-from glimpse.pipelines.video_reader import VideoReader
+from glimpse.pipelines.video_source import open_video
 
 
 def look_at_rates(
@@ -52,7 +52,7 @@ def look_at_rates(
         raise ValueError(f"rates must be two or more, got {list(rates)}.")
     if seconds is not None and num_frames is not None:
         raise ValueError("seconds and num_frames cannot both be given: one follows from the other.")
-    with VideoReader(path) as reader:
+    with open_video(path) as reader:
         video_rate = reader.frames_per_second
         left = sum(1 for _ in reader) - round(start * video_rate)
     if left < 1:

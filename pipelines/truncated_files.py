@@ -2,13 +2,19 @@
 
 A decoder shows a cut as an ordinary end of the video. The outermost boxes of MP4
 and QuickTime (ISO/IEC 14496-12, 4.2), AVI (RIFF) and Matroska (RFC 9559) say how
-long they are, so a file that is shorter was cut off. Transport streams, program
-streams and raw streams say nothing.
+long they are, so a file that is shorter was cut off. Transport streams consist of packets of one
+length, and program streams of packets that state their own (ISO/IEC 13818-1, 2.4.3.2 and 2.5.3.3),
+so that a cut inside a packet shows; one between packets does not, and in raw streams none does.
 """
 
 import os
 
+from glimpse.pipelines.transport_packets import packet_layout
+
 _MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
+_MATROSKA_MAGIC = b"\x1a\x45\xdf\xa3"
+_PACK_START = b"\x00\x00\x01\xba"
+_PROGRAM_TAIL = 1 << 20
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
 
 
@@ -21,15 +27,47 @@ def missing_bytes(path):
             return _missing_in_boxes(file, size)
         if start[:4] == b"RIFF":
             return _missing_in_riff(file, size)
-        if start[:4] == b"\x1a\x45\xdf\xa3":
+        if start[:4] == _MATROSKA_MAGIC:
             return _missing_in_matroska(file, size)
-    return 0
+        if start[:4] == _PACK_START:
+            return _missing_in_program_stream(file, size)
+        return _missing_in_transport_stream(file, size)
 
 
 def counts_samples(path):
     """True for MP4 and QuickTime, whose header lists every sample of the video track."""
     with open(path, "rb") as file:
         return file.read(8)[4:8] in _BOX_NAMES
+
+
+def is_matroska(path):
+    """True for Matroska and WebM."""
+    with open(path, "rb") as file:
+        return file.read(4) == _MATROSKA_MAGIC
+
+
+def _missing_in_transport_stream(file, size):
+    layout = packet_layout(file)
+    return 0 if layout is None else -size % layout[0]
+
+
+def _missing_in_program_stream(file, size):
+    file.seek(max(0, size - _PROGRAM_TAIL))
+    tail = file.read()
+    position = tail.rfind(_PACK_START)
+    while 0 <= position <= len(tail) - 6 and tail[position : position + 3] == b"\x00\x00\x01":
+        identifier = tail[position + 3]
+        if identifier == 0xB9:  # the end of the program
+            return 0
+        if identifier == 0xBA:
+            # MPEG-2 packs may be stuffed, MPEG-1 packs have one length.
+            is_second = tail[position + 4] >> 6 == 1
+            stuffing = tail[position + 13 : position + 14]
+            length = 14 + (stuffing[0] & 7 if stuffing else 0) if is_second else 12
+        else:
+            length = 6 + int.from_bytes(tail[position + 4 : position + 6], "big")
+        position += length
+    return max(0, position - len(tail))
 
 
 def _missing_in_boxes(file, size):

@@ -1,5 +1,6 @@
-"""Reads the frames of a video file, one after the other, in memory that does not grow."""
+"""Reads the frames of a video file with OpenCV, one after the other."""
 
+import functools
 import math
 import os
 
@@ -9,17 +10,23 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 
+from glimpse.pipelines.edit_lists import hidden_frames
 from glimpse.pipelines.file_check import CONTAINERS, check_picture_size
-from glimpse.pipelines.interlaced_streams import is_interlaced
-from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
-from glimpse.pipelines.video_error import VideoError, display_name
+from glimpse.pipelines.frame_clock import FrameClock
+from glimpse.pipelines.frame_rate import MAX_FRAMES_PER_SECOND
+from glimpse.pipelines.frame_reader import FrameReader
+from glimpse.pipelines.interlaced_streams import is_interlaced, tells_fields
+from glimpse.pipelines.packet_scan import scan_packets
+from glimpse.pipelines.transport_packets import count_broken_packets
+from glimpse.pipelines.truncated_files import counts_samples, is_matroska, missing_bytes
+from glimpse.pipelines.video_error import OtherDecoderError
+from glimpse.pipelines.video_file import check_video_file, what_it_is
 
 # Read at every opening: else a playlist in disguise makes it open other files, or addresses.
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", f"format_whitelist;{','.join(CONTAINERS)}")
 if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
-MAX_FRAMES_PER_SECOND = 1000.0
 _PROBED_PACKETS = 64
 
 
@@ -30,90 +37,107 @@ def decoder_version():
     return f"opencv {cv2.__version__}, avcodec {codec}"
 
 
-class VideoReader:
+class VideoReader(FrameReader):
     """Iterates over the frames of one video file as RGB pictures.
 
     Frames are uint8 `(height, width, 3)`, values 0-255, in the order of display.
     Grey and 10-bit video come as 8-bit RGB, rotation metadata is applied, pixels
-    count as square. Frames are counted by decoding them, never by the header.
+    count as square. Frames are counted by decoding them, never by the header. Memory does not
+    grow with the video's length, apart from 16 bytes a frame for its times.
 
         with VideoReader("clip.mp4") as reader:
             for frame in reader:
                 ...
 
     A reader gives its frames once. When they are through, `num_frames` is their
-    count and `warnings` holds one sentence for each sign that frames are missing:
-    a file shorter than its container says, or an MP4 or QuickTime file that gave
-    clearly fewer frames than its header lists.
+    count and `warnings` holds one sentence for each sign that frames are missing or are not what
+    they seem: a file shorter than its container says, fewer frames than the stream has packets or
+    the header of an MP4 or QuickTime file lists, an end of a Matroska file long before the one that
+    its header states, broken packets of a transport stream, and pictures that change their size
+    and were scaled to the first.
 
     Limits: interlaced video is refused where the headers of H.264, HEVC, MPEG-2,
-    MPEG-4 part 2 or DV show it; in other codecs, and where H.264 or MPEG-2 turns
-    to fields only after its first 64 packets, it is not noticed. Damage inside a file
-    that keeps its length and frame count is not noticed either.
+    MPEG-4 part 2, ProRes, DNxHD or DV show it; in other codecs, and where H.264 or MPEG-2 turns
+    to fields only after its first 64 packets, it is not noticed. Damage inside a packet that
+    still decodes to some picture is not noticed (`find_damage` finds it with PyAV), nor is
+    damage to a file whose edit list hides frames, nor a change of size in other codecs than
+    H.264, HEVC, VP8, VP9 and MPEG-1, -2 and -4.
 
     Args:
         path: A file name: str, bytes or PathLike.
-        strict: Whether a sign of missing frames raises VideoError at the end of
-            the iteration, in place of a warning.
+        segment: As in `FrameReader`.
+        strict: Whether a warning raises VideoError at the end of the iteration.
         threads: Threads of the decoder; 0 leaves the choice to it.
 
     Attributes:
-        path: The absolute path, as given (str or bytes).
-        frames_per_second: float in (0, 1000], from the header, or from the
-            time stamps of the first frames where the header's is not sane.
-        height, width: of every frame, in pixels, after rotation.
-        num_frames: Frames handed out so far.
-        warnings: list of str.
+        As those of `FrameReader`.
+        tells_fields: Whether the codec's headers would have shown that it is interlaced.
 
     Raises:
         VideoError: If the file is missing, a directory, empty, not a video, holds
             no frame that can be decoded, is interlaced, or has no sane frame rate.
     """
 
-    def __init__(self, path, strict=False, threads=0):
-        path = os.fspath(path)
-        self.path = os.path.abspath(path)
-        self.strict = strict
-        self.num_frames = 0
-        self.warnings = []
-        self._name = display_name(path)
+    def __init__(self, path, segment=None, strict=False, threads=0):
+        super().__init__(path, segment, strict)
+        self.decoder = decoder_version()
         self._threads = threads
         self._capture = None
-        self._check_file()
+        self._first_frame = None
+        check_video_file(self.path, self._name)
         self._capture = self._open()
         if not self._capture.isOpened():
-            raise VideoError(self._not_opened())
+            raise OtherDecoderError(what_it_is(self.path, self._name))
         try:
             self._prepare()
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *unused):
-        self.close()
-
     def close(self):
         """Releases the file; more calls do nothing."""
+        super().close()
         if self._capture is not None:
             self._capture.release()
             self._capture = None
         self._first_frame = None
 
-    def __iter__(self):
-        if self._capture is None:
-            raise VideoError(f"{self._name}: the reader is closed or used up; open the file again.")
-        frame, self._first_frame = self._first_frame, None
-        while frame is not None:
-            self.num_frames += 1
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-            if self._capture is None:
-                raise VideoError(f"{self._name}: the reader was closed while it was being read.")
-            frame = self._read()
-        self._look_for_missing_frames()
-        self.close()
+    def _decode(self):
+        # At the fitted rate, because the header's may be wrong where stamps are missing, too.
+        clock = FrameClock(self.frames_per_second)
+        capture, first = self._capture, self._first_frame
+        number, seconds = 0, clock(self._first_stamp)
+        self._first_frame = None
+        self._last_time = seconds
+        if not self._is_before(number, seconds):
+            yield cv2.cvtColor(first, cv2.COLOR_BGR2RGB), seconds
+        else:
+            yield None, seconds
+        while capture.grab():
+            number += 1
+            self._last_time = seconds = clock(capture.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+            if self._is_before(number, seconds):
+                yield None, seconds
+                continue
+            success, frame = capture.retrieve()
+            if not success or frame is None or not frame.size:
+                return
+            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), seconds
+
+    def _plan_times(self):
+        return None if self._num_hidden else self._scan.frame_times
+
+    @functools.cached_property
+    def _scan(self):
+        capture = self._open([cv2.CAP_PROP_FORMAT, -1])
+        try:
+            return scan_packets(capture, self._codec)
+        finally:
+            capture.release()
+
+    @functools.cached_property
+    def _num_hidden(self):
+        return hidden_frames(self.path) if counts_samples(self.path) else 0
 
     def _open(self, parameters=()):
         # Bytes, because a str that is not UTF-8 ends the process inside OpenCV; absolute,
@@ -121,64 +145,31 @@ class VideoReader:
         threads = [cv2.CAP_PROP_N_THREADS, self._threads] if self._threads else []
         return cv2.VideoCapture(os.fsencode(self.path), cv2.CAP_FFMPEG, [*threads, *parameters])
 
-    def _check_file(self):
-        if os.path.isdir(self.path):
-            raise VideoError(f"{self._name}: is a directory; give the path of a video file.")
-        try:
-            with open(self.path, "rb") as file:
-                empty = not file.read(1)
-        except FileNotFoundError:
-            raise VideoError(f"{self._name}: no such file; check the path.") from None
-        except (OSError, ValueError) as error:
-            raise VideoError(
-                f"{self._name}: cannot be opened ({error}); check the path and its permissions."
-            ) from error
-        if empty:
-            raise VideoError(f"{self._name}: the file is empty (0 bytes); copy it again.")
-
-    def _not_opened(self):
-        lost = missing_bytes(self.path)
-        if lost:
-            return (
-                f"{self._name}: the file is cut off, {lost} bytes are missing, and with them what "
-                "a decoder needs to begin; copy or download it again."
-            )
-        with open(self.path, "rb") as file:
-            start = file.read(4096)
-        if b"\x00" not in start and not start.startswith((b"RIFF", b"\x1aE\xdf\xa3")):
-            what = "not a video: it looks like text"
-        else:
-            what = "not a video, or so damaged that its container cannot be read"
-        return (
-            f"{self._name}: {what}; check what the file is, or convert it with "
-            "`ffmpeg -i INPUT OUTPUT.mp4`."
-        )
-
     def _prepare(self):
-        codec = self._codec()
-        if is_interlaced(codec, self._extradata(), self._first_packets):
-            raise VideoError(
-                f"{self._name}: the video is interlaced ({codec}), which OpenCV decodes to "
+        self._codec = self._read_codec()
+        extradata = self._extradata()
+        self.tells_fields = tells_fields(self._codec, extradata)
+        if is_interlaced(self._codec, extradata, self._first_packets):
+            raise OtherDecoderError(
+                f"{self._name}: the video is interlaced ({self._codec}), which OpenCV decodes to "
                 "garbage; convert it with `ffmpeg -i INPUT -vf yadif OUTPUT.mp4`."
             )
         self._header_count = self._capture.get(cv2.CAP_PROP_FRAME_COUNT)
         width = self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)
         check_picture_size(self._name, width, self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        self._first_frame = self._read()
-        if self._first_frame is None:
-            raise VideoError(
-                f"{self._name}: opens as a video ({codec}) but no frame can be decoded: the file "
-                "is cut off after its header, or OpenCV has no decoder for this codec; copy it "
-                "again or convert it with `ffmpeg -i INPUT -c:v mpeg4 OUTPUT.mp4`."
+        success, frame = self._capture.read()
+        if not success or frame is None or not frame.size:
+            raise OtherDecoderError(
+                f"{self._name}: opens as a video ({self._codec}) but no frame can be decoded: the "
+                "file is cut off after its header, or OpenCV has no decoder for this codec; copy "
+                "it again or convert it with `ffmpeg -i INPUT -c:v mpeg4 OUTPUT.mp4`."
             )
-        self.height, self.width = self._first_frame.shape[:2]
+        self._first_frame = frame
+        self._first_stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        self.height, self.width = frame.shape[:2]
         self.frames_per_second = self._frame_rate()
 
-    def _read(self):
-        success, frame = self._capture.read()
-        return frame if success and frame is not None and frame.size else None
-
-    def _codec(self):
+    def _read_codec(self):
         code = int(self._capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
         return code.to_bytes(4, "little").decode("latin-1").rstrip("\x00")
 
@@ -204,37 +195,58 @@ class VideoReader:
         stated = self._capture.get(cv2.CAP_PROP_FPS)
         if math.isfinite(stated) and 0 < stated <= MAX_FRAMES_PER_SECOND:
             return float(stated)
-        capture = self._open()
-        times = []
-        while len(times) < 31 and capture.grab():
-            times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
-        capture.release()
-        if len(times) > 1 and times[-1] > times[0]:
-            measured = 1000.0 * (len(times) - 1) / (times[-1] - times[0])
-            if math.isfinite(measured) and 0 < measured <= MAX_FRAMES_PER_SECOND:
+        times = self.planned_times
+        if times is not None and len(times) > 1:
+            measured = float((len(times) - 1) / times[-1])
+            if measured <= MAX_FRAMES_PER_SECOND:
                 return measured
-        raise VideoError(
+        raise OtherDecoderError(
             f"{self._name}: the header states {stated} frames per second and the time stamps give "
             "no rate either; convert it with `ffmpeg -r RATE -i INPUT OUTPUT.mp4`."
         )
 
-    def _look_for_missing_frames(self):
-        lost = missing_bytes(self.path)
-        promised = self._header_count
+    def _look_for_missing_frames(self, num_decoded):
+        lost, scan = missing_bytes(self.path), self._scan
+        listed = self._header_count if counts_samples(self.path) else 0
+        # Which frames at an edit's very end are shown is a matter of rounding.
+        hidden = self._num_hidden + 1 if self._num_hidden else 0
         if lost:
             self.warnings.append(
                 f"{self._name}: the file is cut off: {lost} bytes are missing and "
-                f"{self.num_frames} frames could be decoded; copy or download it again."
+                f"{num_decoded} frames could be decoded; copy or download it again."
             )
-        elif (
-            counts_samples(self.path)
-            and self.num_frames < 0.9 * promised
-            and promised - self.num_frames > 2
-        ):
+        elif num_decoded < 0.9 * (listed - hidden) and listed - hidden - num_decoded > 2:
             self.warnings.append(
-                f"{self._name}: {self.num_frames} frames could be decoded of the "
-                f"{promised:.0f} that the header lists: the file is damaged, or an edit list hides "
-                "frames; compare it with its source, or convert it again."
+                f"{self._name}: {num_decoded} frames could be decoded of the "
+                f"{listed:.0f} that the header lists: the file is damaged; compare it with its "
+                "source, or convert it again."
             )
-        if self.strict and self.warnings:
-            raise VideoError(self.warnings[0])
+        elif num_decoded < scan.num_pictures - hidden:
+            self.warnings.append(
+                f"{self._name}: {num_decoded} frames could be decoded of the {scan.num_pictures} "
+                "that the file holds: it is damaged, or begins in the middle of a recording; copy "
+                "it again, or convert it."
+            )
+        elif is_matroska(self.path):
+            self._look_for_the_end()
+        if broken := count_broken_packets(self.path):
+            self.warnings.append(
+                f"{self._name}: {broken} packets of the transport stream are damaged or missing; "
+                "copy it again."
+            )
+        if len(scan.sizes) > 1:
+            self.warnings.append(
+                f"{self._name}: the pictures change their size on the way; all were scaled to "
+                f"the first, {self.width} x {self.height}: cut the video where it changes."
+            )
+
+    def _look_for_the_end(self):
+        # A demuxer that loses its way in a damaged cluster looks like one at the end.
+        stated = self._header_count / self._stated_rate
+        last = self._last_time + 1 / self.frames_per_second
+        if stated - last > max(1.0, 0.1 * stated):
+            self.warnings.append(
+                f"{self._name}: the video ends at {last:.2f} s and its header says "
+                f"{stated:.2f} s: the file is damaged, or its sound is longer; compare it with its "
+                "source, or convert it again."
+            )
