@@ -39,7 +39,7 @@ def divide_by_group(
     for number, clip in enumerate(clips):
         group = group_of(clip)
         groups[("alone", number) if group is None else ("group", group)].append(number)
-    split_of, owed = {}, dict.fromkeys(SPLITS[1:], 0.0) if even_out else None
+    split_of, owed = {}, dict.fromkeys(SPLITS[1:] if even_out else (), 0.0)
     for labels, members in _linked(clips, list(groups.values())):
         names = [label_names[label] if label >= 0 else "" for label in labels]
         shuffled = random.Random(f"{seed}/{'/'.join(names)}").sample(members, len(members))
@@ -49,6 +49,9 @@ def divide_by_group(
                 _require_every_class(clips, divided, labels, label_names)
         else:
             divided = _divide_class(shuffled, "".join(names), fractions, every_class, owed)
+        total = sum(map(len, members))
+        for split, share in zip(owed, fractions[1:], strict=False):
+            owed[split] += total * share - sum(map(len, divided.get(split, ())))
         for split, chosen in divided.items():
             split_of |= dict.fromkeys((number for group in chosen for number in group), split)
     moved = [dataclasses.replace(clip, split=split_of[n]) for n, clip in enumerate(clips)]
@@ -146,7 +149,7 @@ def _divide_class(groups, label_name, fractions, every_class, owed):
             "FOLDER/{train,val,test}/CLASS/VIDEO."
         )
     total = sum(map(len, groups))
-    if owed is None:
+    if not owed:
         counts = [max(1, round(total * share)) if share else 0 for share in fractions[1:]]
         while sum(counts) >= total:
             counts[counts.index(max(counts))] -= 1
@@ -163,8 +166,6 @@ def _divide_class(groups, label_name, fractions, every_class, owed):
         if not taken and every_class:
             taken, left = left[:1], left[1:]
         divided[split], groups = taken, left + groups[-kept:]
-        if owed is not None:
-            owed[split] += total * fractions[1 + number] - sum(map(len, taken))
     return {"train": groups} | divided
 
 

@@ -25,6 +25,8 @@ _DIVIDING = {
 def save_split(clip_set, path):
     """Writes which clip is in which split, missing ones too, with a hash over it, as JSON.
 
+    The order of the clips is kept as well, since that of training follows from it.
+
     Args:
         clip_set: The `ClipSet`.
         path: The file; what was there is replaced.
@@ -34,7 +36,6 @@ def save_split(clip_set, path):
         members[clip.split].append(clip.clip_id)
     for clip in clip_set.missing:
         members[clip["split"]].append(clip["clip_id"])
-    members = {split: sorted(ids) for split, ids in members.items()}
     content = {
         "format": FORMAT,
         "dataset": clip_set.protocol,
@@ -70,6 +71,7 @@ def apply_split(clip_set, path, options=()):
     if content["dataset"] != clip_set.protocol:
         raise ValueError(f"split_file={path}: is of the data set {content['dataset']}.")
     split_of = {clip_id: split for split, ids in content["splits"].items() for clip_id in ids}
+    place = {clip_id: number for number, clip_id in enumerate(split_of)}
     known = [clip.clip_id for clip in clip_set.clips]
     known += [clip["clip_id"] for clip in clip_set.missing]
     unlisted = [clip_id for clip_id in known if clip_id not in split_of]
@@ -80,14 +82,15 @@ def apply_split(clip_set, path, options=()):
         )
     clips = [dataclasses.replace(c, split=split_of[c.clip_id]) for c in clip_set.clips]
     missing = [clip | {"split": split_of[clip["clip_id"]]} for clip in clip_set.missing]
+    there = set(known)
     missing += [
         {"clip_id": clip_id, "path": clip_id, "split": split, "reason": f"only listed in {path}"}
         for clip_id, split in split_of.items()
-        if clip_id not in set(known)
+        if clip_id not in there
     ]
     return dataclasses.replace(
         clip_set,
-        clips=tuple(sorted(clips, key=lambda clip: SPLITS.index(clip.split))),
+        clips=tuple(sorted(clips, key=lambda clip: place[clip.clip_id])),
         missing=tuple(missing),
         split_name=name,
     )

@@ -7,6 +7,8 @@ import shutil
 import pytest
 
 from glimpse.pipelines.clips import SPLITS, read_clips
+from glimpse.pipelines.datasets import READERS, find_reader
+from tests.dataset_trees import make_class_folders
 from tests.numbered_videos import write_video
 
 
@@ -231,6 +233,83 @@ def test_hidden_folders_are_no_classes_and_empty_ones_are_named(tmp_path):
     _made(tmp_path / "annotations")
     with pytest.raises(ValueError, match="annotations: holds no video"):
         read_clips(tmp_path)
+
+
+@pytest.mark.parametrize("pattern", ["(?P<group>person[0-9]+)_", "table"])
+def test_groups_stay_in_one_split(tmp_path, pattern):
+    make_class_folders(tmp_path / "set", groups=6, num_frames=2)
+    if pattern == "table":
+        lines = [
+            f"{label}/person{person}_{clip}.avi,person{person}"
+            for label in ("hop", "run")
+            for person in range(6)
+            for clip in range(2)
+        ]
+        pattern = str(tmp_path / "groups.csv")
+        pathlib.Path(pattern).write_text("\n".join(["path,group", *lines]))
+    clip_set = read_clips(tmp_path / "set", groups=pattern, fractions=(0.5, 0.2, 0.3))
+    splits = collections.defaultdict(set)
+    for clip in clip_set.clips:
+        assert clip.group == clip.clip_id[4 : len("hop/personN")]
+        splits[clip.group].add(clip.split)
+    assert len(splits) == 6 and all(len(found) == 1 for found in splits.values())
+    assert clip_set.expected == {"train": 12, "val": 4, "test": 8}
+    assert clip_set.split_name == "50/20/30 % by group, seed 0"
+
+
+def test_given_splits_that_share_a_group(tmp_path):
+    make(tmp_path, ["train/a/anna_1.mp4", "train/a/berta_1.mp4", "test/a/anna_2.mp4"])
+    assert read_clips(tmp_path).split_name == "given by folders"
+    with pytest.raises(ValueError, match="clips of the group 'anna' stand in train"):
+        read_clips(tmp_path, groups="(?P<group>[a-z]+)_")
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("(", "is no regular expression"),
+        ("person", r"must name a part of the path \(\?P<group>"),
+        ("(?P<group>xyz)", "finds no group in 'run/00.avi'"),
+        ("(?P<group>x*)", "finds no group in 'run/00.avi'"),
+        ("none.csv", "groups=none.csv: no such file"),
+        ("file,group\nrun/00.avi,1", "must name the columns path,group"),
+        ("path,group\nrun/00.avi,", "line 2: must have a path"),
+        ("path,group\nrun/00.avi,1\nrun/00.avi,2", "line 3: must have a path that no other"),
+        ("path,group\nrun/01.avi,1", "has no line for the video 'run/00.avi'"),
+    ],
+)
+def test_groups_that_are_wrong(tmp_path, groups, message):
+    class_folders(tmp_path / "set", {"run": 5})
+    if "\n" in groups:
+        (tmp_path / "groups.csv").write_text(groups)
+        groups = str(tmp_path / "groups.csv")
+    with pytest.raises(ValueError, match=message):
+        read_clips(tmp_path / "set", groups=groups)
+
+
+def test_names_and_options_of_data_sets(tmp_path):
+    class_folders(tmp_path, {"run": 5})
+    assert read_clips(tmp_path, "folder") == read_clips(tmp_path)
+    with pytest.raises(ValueError, match="dataset='ucf12': no such data set; did you mean ucf11"):
+        read_clips(tmp_path, "ucf12")
+    with pytest.raises(ValueError, match="dataset='zz': no such data set; one of activitynet, csv"):
+        read_clips(tmp_path, "zz")
+    with pytest.raises(ValueError, match="fold: the data set folder has no such option; it takes"):
+        read_clips(tmp_path, fold=3)
+    with pytest.raises(ValueError, match="dataset.json: is missing"):
+        read_clips(tmp_path, "tiny_actions")
+
+
+@pytest.mark.parametrize("dataset", READERS)
+def test_every_data_set_has_its_reader(dataset):
+    assert find_reader(dataset).__doc__
+
+
+def test_official_data_sets_are_not_taken_for_class_folders(tmp_path):
+    class_folders(tmp_path, {"basketball": 5, "volleyball_spiking": 5})
+    with pytest.raises(ValueError, match="looks like ucf11; give dataset='ucf11'"):
+        read_clips(tmp_path)
+    assert read_clips(tmp_path, "folder").label_names == ("basketball", "volleyball_spiking")
 
 
 def _made(folder):

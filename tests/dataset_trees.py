@@ -150,7 +150,7 @@ def make_activitynet(folder, train=4, test=2, quirks=True, **sizes):
     for subset, count in (("training", train), ("validation", test)):
         for number in range(count):
             for label, label_name in enumerate(ACTIVITYNET_CLASSES):
-                segment = (0.0, seconds / 2) if number % 2 else (0.01, seconds + 0.5)
+                segment = (0.0, seconds / 2) if number % 2 else (0.01, round(seconds + 0.5, 3))
                 add(f"{subset[:5]}{number:04d}_{label}", subset, [(segment, label_name)])
     if quirks:
         beer, floor, *_ = ACTIVITYNET_CLASSES
