@@ -32,7 +32,15 @@ _KNOBS = {
     "frames_per_second": (flags.DEFINE_float, "Rate of a window's frames; default: the video's."),
     "step_stride": (flags.DEFINE_integer, "Take every n-th frame, in place of a rate."),
     "block_stride": (flags.DEFINE_integer, "Video frames between the starts of windows."),
-    "sampling_rule": (flags.DEFINE_string, "blocks, random_windows or random_frames."),
+    "rate_rule": (
+        flags.DEFINE_string,
+        "time (by the clock) or stride (every int(rate / --frames_per_second)-th frame).",
+    ),
+    "sampling_rule": (
+        flags.DEFINE_string,
+        "blocks, random_windows, random_frames or first_frames.",
+    ),
+    "spread_over": (flags.DEFINE_integer, "Frames that --sampling_rule=first_frames spans."),
     "eval_windows": (flags.DEFINE_integer, "Windows a video in validation; default: the rule's."),
     "flips": (flags.DEFINE_bool, "Mirror windows; needs features extracted with --flips."),
     "pooling": (flags.DEFINE_string, "average, max or flatten: how maps become vectors."),

@@ -11,6 +11,7 @@ _BELONGS_TO = {
     "decay_rate": ("schedule", "decay"),
     "decay_every": ("schedule", "decay"),
     "block_stride": ("sampling_rule", "blocks"),
+    "spread_over": ("sampling_rule", "first_frames"),
 }
 _CHOICES = {
     "optimizer": ("adam", "sgd", "reference_adam", "adadelta"),
@@ -49,8 +50,9 @@ class TrainingConfig:
         weight_decay: gamma of Eq. 7, on all weights.
         decoupled_weight_decay: Whether gamma is applied outside of the loss, as by AdamW.
         num_frames, frames_per_second, step_stride, block_stride, sampling_rule, eval_windows,
-        flips, pooling, attended_frames, attended_place, min_video_frames: As in `WindowSampling`;
-            `block_stride` also in training, where `windows_per_clip` is None.
+        flips, pooling, attended_frames, attended_place, min_video_frames, rate_rule, spread_over:
+            As in `WindowSampling`; `block_stride` also in training, where `windows_per_clip` is
+            None.
         windows_per_clip: Windows taken from each training clip in an epoch, at random; None
             takes every block once an epoch, as the paper does, or one random window.
         early_stopping: Epochs without a better `monitor` after which the run ends; 0: it never
@@ -95,6 +97,8 @@ class TrainingConfig:
     attended_frames: int | None = None
     attended_place: str = "first"
     min_video_frames: int | None = None
+    rate_rule: str = "time"
+    spread_over: int = 240
     windows_per_clip: int | None = None
     early_stopping: int = 0
     monitor: str = "accuracy"

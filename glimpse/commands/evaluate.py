@@ -26,7 +26,7 @@ from glimpse.pipelines.evaluation_protocol import LEVELS, RULES
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import backbone_fingerprint
 from glimpse.pipelines.partial_file import write_json
-from glimpse.pipelines.window_sampling import SAMPLING_RULES, WindowSampling
+from glimpse.pipelines.window_sampling import RATE_RULES, SAMPLING_RULES, WindowSampling
 from glimpse.trained_model import MODEL_HELP, load_classifier, read_run
 
 _MODEL = flags.DEFINE_string("model", None, MODEL_HELP + " (required)", required=True)
@@ -56,11 +56,24 @@ _SAMPLING = {
     "frames_per_second": flags.DEFINE_float(
         "frames_per_second", None, "Rate of a window's steps. Default: as trained.", lower_bound=0.0
     ),
+    "rate_rule": flags.DEFINE_enum(
+        "rate_rule",
+        None,
+        RATE_RULES,
+        "How that rate is kept: by the clock, or by every int(video's rate / rate)-th frame. "
+        "Default: as trained.",
+    ),
     "block_stride": flags.DEFINE_integer(
         "block_stride", 1, "Video frames between the starts of windows.", lower_bound=1
     ),
     "sampling_rule": flags.DEFINE_enum(
         "sampling_rule", None, SAMPLING_RULES, "How windows are cut. Default: as trained."
+    ),
+    "spread_over": flags.DEFINE_integer(
+        "spread_over",
+        None,
+        "Steps that --sampling_rule=first_frames spans. Default: as trained.",
+        lower_bound=1,
     ),
     "eval_windows": flags.DEFINE_integer(
         "eval_windows",
@@ -72,6 +85,7 @@ _SAMPLING = {
         "flips", None, "Whether to add the mirrored copy of each window. Default: as trained."
     ),
 }
+_OF_RULE = ("eval_windows", "spread_over")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of random windows.", lower_bound=0)
 _INTERPOLATED = flags.DEFINE_bool(
     "interpolated",
@@ -170,8 +184,21 @@ def _sampling(known):
     changes = {name: flag.value for name, flag in _SAMPLING.items() if flag.value is not None}
     if "frames_per_second" in changes:
         # Two ways to say the same.
-        changes["step_stride"] = None
-    return WindowSampling(**{**known, **changes})
+        known = {**known, "step_stride": None}
+    trained_by = known.get("sampling_rule", "blocks")
+    if changes.get("sampling_rule", trained_by) != trained_by:
+        # What belongs to the rule that the model was trained by.
+        known = {name: value for name, value in known.items() if name not in _OF_RULE}
+    try:
+        sampling = WindowSampling(**{**known, **changes})
+    except ValueError as error:
+        raise ValueError(f"--{error}") from error
+    if sampling.sampling_rule != "blocks" and sampling.block_stride != 1:
+        raise ValueError(
+            f"--block_stride must be left out unless --sampling_rule is blocks, got "
+            f"{sampling.block_stride}."
+        )
+    return sampling
 
 
 def _rows(results):
