@@ -12,57 +12,12 @@ from glimpse.pipelines.video_error import VideoError, display_name
 
 # What FFmpeg may take a file for: containers and raw streams of video, in its own names. Left out
 # are playlists (concat, dash, hls, sdp, ...), text (tty), series of pictures and sound alone.
-CONTAINERS = (
-    "3g2",
-    "3gp",
-    "amv",
-    "apng",
-    "asf",
-    "asf_o",
-    "av1",
-    "avi",
-    "avs2",
-    "avs3",
-    "cavsvideo",
-    "dirac",
-    "dnxhd",
-    "dv",
-    "f4v",
-    "flv",
-    "gif",
-    "gxf",
-    "h261",
-    "h263",
-    "h264",
-    "hevc",
-    "ivf",
-    "live_flv",
-    "lxf",
-    "m4v",
-    "matroska",
-    "mj2",
-    "mjpeg",
-    "mjpeg_2000",
-    "mov",
-    "mp4",
-    "mpeg",
-    "mpegts",
-    "mpegvideo",
-    "mxf",
-    "nsv",
-    "nut",
-    "obu",
-    "ogg",
-    "pva",
-    "rm",
-    "roq",
-    "ty",
-    "vc1",
-    "vc1test",
-    "vvc",
-    "webm",
-    "wtv",
-    "yuv4mpegpipe",
+CONTAINERS = tuple(
+    """
+    3g2 3gp amv apng asf asf_o av1 avi avs2 avs3 cavsvideo dirac dnxhd dv f4v flv gif gxf
+    h261 h263 h264 hevc ivf live_flv lxf m4v matroska mj2 mjpeg mjpeg_2000 mov mp4 mpeg
+    mpegts mpegvideo mxf nsv nut obu ogg pva rm roq ty vc1 vc1test vvc webm wtv yuv4mpegpipe
+    """.split()
 )
 # 16384 x 8192: twice 8K in each direction. A header of some bytes can claim more than any memory.
 MAX_PIXELS = 1 << 27
@@ -74,36 +29,37 @@ _KINDS = (
 )
 _PLAYLISTS = (b"#extm3u", b"ffconcat", b"[playlist]", b"<asx", b"<smil", b"v=0\r\n", b"v=0\n")
 _SIGNATURES = (
-    (b"PK\x03\x04", "an archive (ZIP); unpack it"),
-    (b"PK\x05\x06", "an archive (ZIP); unpack it"),
-    (b"Rar!\x1a\x07", "an archive (RAR); unpack it"),
-    (b"7z\xbc\xaf\x27\x1c", "an archive (7z); unpack it"),
-    (b"\x1f\x8b\x08", "an archive (gzip); unpack it"),
-    (b"BZh", "an archive (bzip2); unpack it"),
-    (b"\xfd7zXZ\x00", "an archive (xz); unpack it"),
-    (b"\x28\xb5\x2f\xfd", "an archive (zstd); unpack it"),
-    (b"%PDF-", "a PDF document"),
-    (b"BM", "a picture (BMP)"),
-    (b"II*\x00", "a picture (TIFF)"),
-    (b"MM\x00*", "a picture (TIFF)"),
-    (b"ID3", "sound alone (MP3)"),
-    (b"fLaC", "sound alone (FLAC)"),
+    (b"PK\x03\x04", "is an archive (ZIP)"),
+    (b"PK\x05\x06", "is an archive (ZIP)"),
+    (b"Rar!\x1a\x07", "is an archive (RAR)"),
+    (b"7z\xbc\xaf\x27\x1c", "is an archive (7z)"),
+    (b"\x1f\x8b\x08", "is an archive (gzip)"),
+    (b"BZh", "is an archive (bzip2)"),
+    (b"\xfd7zXZ\x00", "is an archive (xz)"),
+    (b"\x28\xb5\x2f\xfd", "is an archive (zstd)"),
+    (b"%PDF-", "is a PDF document"),
+    (b"BM", "is a picture (BMP)"),
+    (b"II*\x00", "is a picture (TIFF)"),
+    (b"MM\x00*", "is a picture (TIFF)"),
+    (b"ID3", "is sound alone (MP3)"),
+    (b"fLaC", "is sound alone (FLAC)"),
 )
 _STILL_BRANDS = (b"avif", b"heic", b"heix", b"mif1")
 _HEAD = 1 << 16
 
 
-def check_video_file(path):
+def refuse_other_files(path, name=None):
     """Looks at what a file is, without decoding it; a folder passes.
 
     Args:
         path: The file or folder: str, bytes or PathLike.
+        name: How the file is called in messages; None: as `display_name` has it.
 
     Raises:
         VideoError: If it is missing, cannot be read, is a pipe, socket or device, is empty, or
             its first bytes are those of a text, playlist, archive, picture or sound.
     """
-    name = display_name(path)
+    name = display_name(path) if name is None else name
     try:
         mode = os.stat(path).st_mode
         for is_kind, words in _KINDS:
@@ -128,7 +84,7 @@ def check_video_file(path):
     if not head:
         raise VideoError(f"{name}: the file is empty (0 bytes); copy it again.")
     if reason:
-        raise VideoError(f"{name}: not a video: it is {reason}; check what the file is.")
+        raise VideoError(f"{name}: not a video: it {reason}; check what the file is.")
 
 
 def check_picture_size(name, width, height):
@@ -146,27 +102,27 @@ def check_picture_size(name, width, height):
 
 
 def _other_kind(head, file):
-    """What the file is in words where its first bytes show that it is no video, else None."""
+    """What the file is, with a verb, where its first bytes show that it is no video, else None."""
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:256].lower()
     if start.startswith(_PLAYLISTS) or b"<mpd" in head.lower():
-        return "a playlist, and what it lists is not opened"
+        return "is a playlist, and what it lists is not opened"
     for signature, words in _SIGNATURES:
         if head.startswith(signature):
             return words
     if start.startswith((b"<!doctype html", b"<html")):
-        return "a web page, as a download that failed leaves behind"
+        return "is a web page, as a download that failed leaves behind"
     if head[257:262] == b"ustar":
-        return "an archive (tar); unpack it"
+        return "is an archive (tar)"
     if head.startswith(b"RIFF") and head[8:12] in (b"WAVE", b"WEBP"):
-        return "sound alone (WAV)" if head[8:12] == b"WAVE" else "a picture (WebP)"
+        return "is sound alone (WAV)" if head[8:12] == b"WAVE" else "is a picture (WebP)"
     if head[4:8] == b"ftyp" and head[8:12] in _STILL_BRANDS:
-        return "a picture (HEIF or AVIF)"
+        return "is a picture (HEIF or AVIF)"
     if head.startswith(b"\x89PNG") and b"acTL" not in head:  # acTL: an animation
-        return "a picture (PNG)"
+        return "is a picture (PNG)"
     if head.startswith(b"\xff\xd8\xff") and not _has_second_jpeg(head, file):
-        return "a picture (JPEG)"
+        return "is a picture (JPEG)"
     if _is_text(head) and not head.startswith(b"YUV4MPEG2 "):
-        return "a text"
+        return "looks like text"
     return None
 
 

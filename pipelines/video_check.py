@@ -2,19 +2,24 @@
 
 import bisect
 import os
-import statistics
+import time
 
-from glimpse.pipelines.file_check import check_video_file
+from glimpse.pipelines.file_check import refuse_other_files
 from glimpse.pipelines.segment import Segment
+from glimpse.pipelines.stream_damage import can_find_damage, find_damage
 from glimpse.pipelines.video_error import VideoError, display_name
 from glimpse.pipelines.video_source import open_video, video_sha256
 
 # A disk or network slower than this is taken to hang while a file is hashed.
 _BYTES_PER_SECOND = 2_000_000
+# The search for damage decodes the video again; so many times as long may it take.
+_DAMAGE_SHARE = 10
 
 
 def check_video(job, progress):
-    """Decodes a video once, from its first frame to its last.
+    """Decodes a video from its first frame to its last.
+
+    Where PyAV is installed and OpenCV noticed nothing, PyAV looks for damage inside the packets.
 
     Args:
         job: Dict of path, an absolute path, and segments, a list of [start, end, unit].
@@ -34,15 +39,18 @@ def check_video(job, progress):
         return {"status": "missing", "reason": "the link points to no file", "bytes": None}
     facts = {"status": "found", "reason": None, "bytes": None}
     try:
-        check_video_file(path)
+        refuse_other_files(path)
         before = file_state(path)
         facts["bytes"] = before[0]
         progress(before[0] / _BYTES_PER_SECOND)
         facts["sha256"] = video_sha256(path)
-        progress()
+        # Its index may have to be made from the whole file.
+        progress(before[0] / _BYTES_PER_SECOND)
+        began = time.monotonic()
         with open_video(path, threads=1) as reader:
             for _ in reader:
                 progress()
+            progress(_DAMAGE_SHARE * (time.monotonic() - began))
             facts |= _facts(reader, [Segment(*segment) for segment in job["segments"]])
         if file_state(path) != before:
             raise VideoError("the file changed while it was read; check it again once it is whole")
@@ -98,7 +106,7 @@ def _corrupt(text, path):
 
 def _facts(reader, segments):
     times = reader.frame_times
-    seconds = times[-1] + 1 / reader.frames_per_second if times else 0.0
+    seconds = times[-1] + 1 / reader.frames_per_second if len(times) else 0.0
     return {
         "decoder": reader.decoder,
         "num_frames": reader.num_frames,
@@ -106,22 +114,16 @@ def _facts(reader, segments):
         "height": reader.height,
         "frames_per_second": reader.frames_per_second,
         "seconds": round(seconds, 6),
-        "variable_rate": _varies(times),
-        "warnings": [_corrupt(warning, reader.path)["reason"] for warning in reader.warnings],
+        "variable_rate": reader.variable_rate,
+        "warnings": [_corrupt(warning, reader.path)["reason"] for warning in _warnings(reader)],
         "segment_frames": [_frames_in(segment, times) for segment in segments],
     }
 
 
-def _varies(times):
-    """Whether a frame lasts clearly longer or shorter than most.
-
-    Containers round times to milliseconds, so 1.5 ms more or less show nothing.
-    """
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
-    if not gaps:
-        return False
-    usual = statistics.median(gaps)
-    return any(abs(gap - usual) > max(0.1 * usual, 0.0015) for gap in gaps)
+def _warnings(reader):
+    if reader.warnings or not reader.decoder.startswith("opencv") or not can_find_damage():
+        return reader.warnings
+    return find_damage(reader.path, threads=1)
 
 
 def _frames_in(segment, times):
