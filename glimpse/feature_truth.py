@@ -4,6 +4,8 @@ from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.feature_store import feature_key
 from glimpse.pipelines.video_source import decoder_for, video_sha256
 
+_MAPPED = {"figures", "action_interval"}
+
 
 def read_feature_truth(data, index, split):
     """Returns {clip_id: truth} for the clips of a split, or None where `data` is None.
@@ -19,8 +21,9 @@ def read_feature_truth(data, index, split):
     """
     if not data:
         return None
-    clip_set, clips = read_clips(data), index.clips(split)
-    known = {clip.clip_id: clip for clip in clip_set.clips if clip.truth}
+    clip_set, clips = read_clips(data, index.protocol), index.clips(split)
+    # The truth of official sets, such as captions, has nothing that a map could be held to.
+    known = {c.clip_id: c for c in clip_set.clips if c.truth and not _MAPPED.isdisjoint(c.truth)}
     other = f"--data={data}: is not the data set of --features={index.folder}"
     if known and clip_set.split_hash != index.split_hash:
         raise ValueError(

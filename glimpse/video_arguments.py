@@ -1,9 +1,11 @@
 """What commands on video files share: --model given several times, and the truth in --data."""
 
+import collections
 import os
 import pathlib
 
 from glimpse.pipelines.clips import read_clips
+from glimpse.pipelines.datasets import looks_like
 from glimpse.pipelines.video_answer import VideoAnswerer
 from glimpse.trained_model import load_attended_backbone, load_trained_model
 
@@ -44,6 +46,9 @@ def require_videos(arguments, usage):
 def read_truths(data, paths):
     """Returns (truth, true label) for each video file; (None, None) where `data` is None.
 
+    A file with several labels, of one clip or of several, has them joined by ", "; one with none
+    has None, as has the truth of a file of several clips.
+
     Args:
         data: Folder of the data set that all files belong to, or None.
         paths: Video files.
@@ -53,12 +58,19 @@ def read_truths(data, paths):
     """
     if not data:
         return [(None, None)] * len(paths)
-    clips = read_clips(data)
-    known = {os.path.realpath(clip.path): clip for clip in clips.clips}
+    clip_set = read_clips(data, looks_like(data), compare_files=False)
+    known = collections.defaultdict(list)
+    for clip in clip_set.clips:
+        known[os.path.realpath(clip.path)].append(clip)
     found = []
     for path in paths:
-        clip = known.get(os.path.realpath(path))
-        if clip is None:
+        clips = known.get(os.path.realpath(path))
+        if clips is None:
             raise ValueError(f"--data={data}: {path} is not one of its clips.")
-        found.append((clip.truth, clips.label_names[clip.label]))
+        labels = [c.label if isinstance(c.label, tuple) else (c.label,) for c in clips]
+        names = [
+            clip_set.label_names[label] for label in sorted({n for each in labels for n in each})
+        ]
+        truth = clips[0].truth if len(clips) == 1 else None
+        found.append((truth, ", ".join(names) or None))
     return found

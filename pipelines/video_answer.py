@@ -278,7 +278,7 @@ class VideoAnswerer:
         is_real = window.frame_indices != BLACK_STEP
         numbers = window.frame_indices[is_real]
         boxes = others = None
-        if truth is not None:
+        if truth is not None and "figures" in truth:
             boxes, others = actor_boxes(truth, numbers)
         # A second layer's steps may follow those of the frames.
         step_probabilities = np.asarray(outputs["step_probabilities"][0])[: len(window.frames)]
