@@ -60,7 +60,10 @@ def make_stamp(index, sampling, metric, pooling, seed, seen, attended=None, left
     """
     return {
         "dataset": index.dataset,
+        "split_name": index.split_name,
         "split_hash": index.split_hash,
+        "manifest_sha256": index.manifest_sha256,
+        "limit": index.limit,
         "backbone": index.backbone,
         "backbone_options": dict(index.backbone_options),
         "backbone_fingerprint": index.backbone_fingerprint,
@@ -79,7 +82,8 @@ def make_stamp(index, sampling, metric, pooling, seed, seen, attended=None, left
         "seed": seed,
         "seen": seen,
         "left_out": left_out or {},
-        "expected": index.expected,
+        "expected": dict(index.expected_in),
+        "missing": len(index.missing),
         "failed": len(index.failed),
         "versions": versions(),
         "git_revision": git_revision(),

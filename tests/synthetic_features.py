@@ -1,9 +1,12 @@
 """A folder of made features in which the label can be learnt, without any video."""
 
+import collections
+
 import numpy as np
 
 from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
 from glimpse.pipelines.feature_store import FeatureStore
+from glimpse.pipelines.feature_writer import record_dtype
 
 LABEL_NAMES = ("left", "right", "still")
 SHAPE = (2, 3, 4)
@@ -44,6 +47,7 @@ def make_features(folder, counts=(12, 6, 6), lengths=(9, 12), seed=0, dtype="flo
         decoder="none",
         limit=None,
         expected=len(entries),
+        expected_in=dict(collections.Counter(clip.split for clip in entries)),
         failed=(),
         warnings=(),
         entries=tuple(entries),
@@ -108,6 +112,7 @@ def make_numbered_features(
         decoder="none",
         limit=None,
         expected=len(entries),
+        expected_in=dict(collections.Counter(clip.split for clip in entries)),
         failed=(),
         warnings=(),
         entries=tuple(entries),
@@ -115,3 +120,9 @@ def make_numbered_features(
     )
     index.save()
     return FeatureIndex.load(folder)
+
+
+def open_stored(index, key):
+    """The stored features of a key, to be changed on the disk as no writer would."""
+    records = record_dtype(index.dtype, index.feature_shape)
+    return np.memmap(index.store.path(key), records, mode="r+")["features"]

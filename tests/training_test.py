@@ -14,7 +14,7 @@ from glimpse.models import load_model
 from glimpse.pipelines import training
 from glimpse.pipelines.training import train
 from glimpse.pipelines.training_config import TrainingConfig
-from tests.synthetic_features import LABEL_NAMES, make_features, make_numbered_features
+from tests.synthetic_features import LABEL_NAMES, make_features, make_numbered_features, open_stored
 
 CONFIG = TrainingConfig(
     model="soft_attention_small",
@@ -69,7 +69,7 @@ def test_a_run_leaves_everything_behind(finished):
     assert json.loads((run / "results.json").read_text()) == results
     stamp = results["stamp"]
     assert stamp["dataset"] == "synthetic" and stamp["seed"] == 7
-    assert stamp["seen"] == {"train": 12, "val": 6} and stamp["expected"] == 24
+    assert stamp["seen"] == {"train": 12, "val": 6} and sum(stamp["expected"].values()) == 24
     assert {"keras", "tensorflow", "opencv", "numpy"} <= set(stamp["versions"])
     assert len(log(run)) == 4
 
@@ -190,10 +190,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(features, tmp_path):
 
 def test_features_that_are_not_numbers_leave_no_run_behind(tmp_path):
     index = make_features(tmp_path / "features")
-    path = index.store.path(index.clips("val")[2].key)
-    damaged = np.load(path)
-    damaged[0, 0, 0, 0] = np.nan
-    np.save(path, damaged)
+    open_stored(index, index.clips("val")[2].key)[0, 0, 0, 0] = np.nan
     with pytest.raises(ValueError, match="^The features of .*val_2.mp4 in .* hold NaN"):
         train(tmp_path / "features", tmp_path / "run", CONFIG, progress=False)
     assert not (tmp_path / "run").exists()

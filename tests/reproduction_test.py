@@ -1,0 +1,214 @@
+"""Every recipe of a published number, from a tree of its data set's layout to the paper's measure.
+
+The backbones are small ones that give features of the published shapes, and the models are narrow;
+data, splits, sampling, optimizer, schedule and protocol are the recipe's own.
+"""
+
+import functools
+import json
+import re
+
+import keras
+import pytest
+
+from glimpse.models import C3D
+from glimpse.pipelines.clips import read_clips
+from glimpse.pipelines.model_building import make_classifier
+from glimpse.pipelines.published_numbers import RECIPES, read_published_numbers
+from glimpse.pipelines.recipe_plan import DATASETS, plan_recipe
+from glimpse.reproduction import Reproduction
+from glimpse.training_flags import read_recipe
+from tests import dataset_trees
+from tests.recipes_test import SMALL
+from tests.run_command import run_command
+
+NAMES = sorted({number.recipe for number in read_published_numbers()})
+TREES = {
+    "ucf11": functools.partial(dataset_trees.make_ucf11, clips=1, groups=4, broken=False),
+    "hmdb51": functools.partial(dataset_trees.make_hmdb51, quirks=False),
+    "hollywood2": functools.partial(dataset_trees.make_hollywood2, quirks=False, num_frames=34),
+    "activitynet": functools.partial(
+        dataset_trees.make_activitynet, train=1, test=1, quirks=False, num_frames=200
+    ),
+}
+# Metric, level and rule of each data set's papers.
+PROTOCOLS = {
+    "ucf11": ("clip_accuracy", "clip", "mean"),
+    "hmdb51": ("clip_accuracy", "clip", "mean"),
+    "hollywood2": ("mean_average_precision", "clip", "mean"),
+    "activitynet": ("clip_accuracy", "clip", "mean"),
+    "ucf_sports": ("step_accuracy", "clip", "mean"),
+    "olympic_sports": ("mean_average_precision", "clip", "mean"),
+}
+
+
+def write_backbone(path, shape):
+    """A backbone that gives features of a shape: maps (7, 7, features) or vectors (features,)."""
+    frames = keras.Input((None, None, 3), dtype="uint8")
+    pixels = keras.layers.Rescaling(1 / 255)(frames)
+    found = keras.layers.Resizing(14, 14)(pixels)
+    found = keras.layers.Conv2D(4, 2, strides=2, activation="relu")(found)
+    if len(shape) == 1:
+        found = keras.layers.Flatten()(found)
+        found = keras.layers.Dense(shape[0])(found)
+    else:
+        found = keras.layers.Conv2D(shape[-1], 1)(found)
+    keras.Model(frames, found).save(path)
+    return str(path)
+
+
+def write_c3d(path, output):
+    sizes = {"filters": (4, 4, 4, 4, 4), "frame_size": (32, 32), "input_size": (32, 32)}
+    backbone = C3D(output, mean=(127, 127, 127), scale=1 / 128, **sizes)
+    backbone.build((None, 16, 32, 32, 3))
+    backbone.save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def backbones(tmp_path_factory):
+    """{name of features: file}, for all that the recipes read."""
+    folder = tmp_path_factory.mktemp("backbones")
+    shapes = {"googlenet": (7, 7, 1024), "resnet152": (7, 7, 2048)}
+    shapes |= {f"vgg19{kind}_fc6": (4096,) for kind in ("", "_203", "_205")}
+    shapes |= {"vgg19_fc8": (1000,), "vgg19_203_fc8": (203,), "vgg19_205_fc8": (205,)}
+    files = {name: write_backbone(folder / f"{name}.keras", s) for name, s in shapes.items()}
+    return files | {
+        f"c3d_{out}": write_c3d(folder / f"c3d_{out}.keras", out) for out in ("fc6", "fc8")
+    }
+
+
+@pytest.fixture(scope="module")
+def reproduce(tmp_path_factory, backbones):
+    """Runs a recipe, and before it what it starts from; one folder for each data set."""
+    place = tmp_path_factory.mktemp("reproductions")
+
+    @functools.cache
+    def clips(dataset):
+        (place / dataset).mkdir()
+        return read_clips(TREES[dataset](place / dataset), dataset)
+
+    @functools.cache
+    def run(name):
+        plan = plan_recipe(name)
+        plans = [plan_recipe(member) for member in plan.members] or [plan]
+        start = None
+        for each in plans:
+            if each.starts_from:
+                run(each.starts_from)
+                start = place / "activitynet_runs"
+            elif each.needs_start:
+                start = "scratch"
+        needed = [f.name for each in plans for f in (each.features, each.attended) if f]
+        reproduction = Reproduction(
+            name,
+            clips(plan.dataset),
+            place / f"{plan.dataset}_runs",
+            {each: backbones[each] for each in needed if each != "pixels"},
+            changes=small(plans[0].recipe),
+            start=start,
+            eval_windows=2 if name.startswith("torabi") else None,
+            progress=False,
+        )
+        return reproduction, reproduction.run()
+
+    return run
+
+
+def small(name):
+    """Changes that make a recipe's model narrow and its training short."""
+    config = read_recipe(RECIPES / f"{name}.flags")
+    kind = type(make_classifier(config, ["a", "b"])).__name__
+    options = {**config.model_options, **SMALL[kind]}
+    batch = 2 if kind == "C3DClassifier" else 16
+    return {"epochs": 1, "batch_size": batch, "model_options": json.dumps(options)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_meets_its_data(reproduce, name):
+    reproduction, results = reproduce(name)
+    dataset = plan_recipe(name).dataset
+    metric, level, rule = PROTOCOLS[dataset]
+    protocol = results["stamp"]["protocol"]
+    assert protocol["name"] == dataset
+    assert (protocol["metric"], protocol["level"], protocol["rule"]) == (metric, level, rule)
+    assert results["headline"]["metric"] == metric
+    assert 0 <= results["headline"]["value"] <= 1
+    stamp = results["stamp"]
+    assert stamp["seen"]["test"] == len(results["clips"]) == stamp["expected"]["test"]
+    rows = reproduction.table(results)
+    published = [n for n in read_published_numbers() if n.recipe == name]
+    assert [row["paper's %"] for row in rows] == [float(n.percent) for n in published]
+    assert all(row["ours %"] is not None for row in rows)
+
+
+def test_all_data_sets_of_the_papers_are_met():
+    assert set(TREES) == set(PROTOCOLS) == set(DATASETS.values())
+
+
+@pytest.fixture(scope="module")
+def ucf11(tmp_path_factory):
+    return TREES["ucf11"](tmp_path_factory.mktemp("ucf11"))
+
+
+def test_the_command_goes_from_files_to_the_papers_number(ucf11, tmp_path, backbones, capsys):
+    name = "sharma_ucf11_softmax_regression"
+    arguments = [
+        f"--recipe={name}",
+        f"--data={ucf11}",
+        f"--output={tmp_path / 'runs'}",
+        f"--backbones=googlenet={backbones['googlenet']}",
+        '--changes={"epochs": 1}',
+    ]
+    assert run_command("reproduce", *arguments) == 0
+    out = capsys.readouterr().out
+    assert "82.37" in out and "not the paper's: epochs=1" in out
+    test = json.loads((tmp_path / "runs/runs" / name / "test.json").read_text())
+    stamp = test["stamp"]
+    assert f"{stamp['seen']['test']} of {stamp['expected']['test']} clips of the test split" in out
+    kept = (tmp_path / "runs/runs" / name / "best.keras").stat().st_mtime_ns
+    assert run_command("reproduce", *arguments) == 0
+    assert (tmp_path / "runs/runs" / name / "best.keras").stat().st_mtime_ns == kept
+    assert capsys.readouterr().out.splitlines()[-3:] == out.splitlines()[-3:]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": "sharma_ucf11_soft_atention"}, "no recipe .*Nearest: sharma_ucf11_soft"),
+        ({"recipe": "sharma_hmdb51_softmax_regression", "dataset": "ucf11"}, "is of hmdb51, the"),
+        ({"backbones": "vgg19=x.keras"}, "missing: googlenet"),
+        ({"backbones": "googlenet=x.keras"}, "googlenet=x.keras: no such file"),
+        ({"backbones": "googlenet=random,c3d=random"}, "names c3d, which"),
+        ({"backbones": "googlenet"}, "'googlenet' is no NAME=FILE.keras"),
+        ({"backbones": "googlenet=random", "start": "scratch"}, "starts from no other run"),
+        ({"backbones": "googlenet=random", "changes": "[]"}, "must be a JSON object"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_refused_before_any_work(
+    ucf11, tmp_path, change, words, capsys
+):
+    values = {
+        "recipe": "sharma_ucf11_softmax_regression",
+        "data": ucf11,
+        "output": tmp_path / "runs",
+    } | change
+    assert run_command("reproduce", *(f"--{k}={v}" for k, v in values.items())) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(words, error), error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_recipes_on_hollywood2_start_from_activitynet(tmp_path, backbones):
+    clips = read_clips(TREES["hollywood2"](tmp_path), "hollywood2")
+    named = {name: backbones[name] for name in ("c3d_fc6", "vgg19_fc6")}
+    make = functools.partial(
+        Reproduction, "torabi_hollywood2_alstm_obj_fc6", clips, tmp_path / "runs", named
+    )
+    with pytest.raises(ValueError, match="--recipe=torabi_activitynet_alstm_obj_fc6"):
+        make()
+    with pytest.raises(FileNotFoundError, match="no such run folder"):
+        make(start=tmp_path / "nowhere")
+    assert make(start="scratch").plan.starts_from == "torabi_activitynet_alstm_obj_fc6"
