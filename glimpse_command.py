@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "Measure a trained model on a split.",
     "compare": "Put results side by side that were measured alike.",
     "ensemble": "Average the answers of several evaluated models.",
+    "reproduce": "Make a published number anew: check the data, extract, train, evaluate.",
     "predict": "Classify video files.",
     "explain": "Draw where the model looked in a video file.",
     "set-glimpse": "Make a model look where you say and see what it answers.",
@@ -44,7 +45,9 @@ COMMANDS = {
 
 # Shown by every command; the commands define their own flags when they are imported.
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
+# Commands that read what follows their flags; `extract`, flags of Apache Beam after `--`.
 _TAKE_FILES = (
+    "extract",
     "compare",
     "predict",
     "explain",
