@@ -19,6 +19,7 @@ from glimpse.pipelines.manifest import STATUSES
 from glimpse.pipelines.plain_folder import read_plain_folder
 
 _DATASET = DatasetFlags(__name__)
+_OF_DATASETS = {flag.name for flag in flags.FLAGS.get_flags_for_module(__name__)} - {"data"}
 _OUTPUT = flags.DEFINE_string("output", None, "The manifest to write (required).", required=True)
 _PLAIN = flags.DEFINE_bool(
     "plain", False, "Check every video under --data, whatever its layout: no classes, no splits."
@@ -47,6 +48,9 @@ _SHOWN = 10
 def main(argv):
     """Checks the files, prints what was found, and returns 1 if too many clips are unusable."""
     if _PLAIN.value:
+        for name in sorted(_OF_DATASETS):
+            if flags.FLAGS[name].present:
+                raise ValueError(f"--{name}: --plain reads no data set; leave one of them out.")
         clip_set = read_plain_folder(_DATASET.data)
     else:
         # Files that two splits have in common are for the manifest to name, not to end the check.
