@@ -58,7 +58,7 @@ def render(folder, num_clips, size):
 def decode_all(clip_set):
     """Decodes all clips in one thread; returns their frames."""
     with DecodedClips([clip.path for clip in clip_set.clips]) as decoded:
-        return [chunk for _, chunks in decoded for chunk in chunks]
+        return [chunk.frames for _, chunks in decoded for chunk in chunks]
 
 
 def seconds(function, *arguments, **options):

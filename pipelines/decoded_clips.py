@@ -151,9 +151,7 @@ def _chunks_of(reader, span, segments):
     """The frames of a reader that lie in one of the segments, as DecodedFrames."""
     kept = []
     for number, frame in enumerate(reader, start=_first_number(span)):
-        # INTERIM until the reader tells times
-        told = hasattr(reader, "frame_times")
-        time = reader.frame_times[-1] if told else number / reader.frames_per_second
+        time = reader.frame_times[-1]
         if any(_lies_in(number, time, segment) for segment in segments):
             kept.append((frame, number, time))
         elif kept:

@@ -4,9 +4,10 @@
 class FrameClock:
     """Gives each frame its time, in the order of display.
 
-    The first frame is at 0. A frame whose stamp is missing, or not above the one before, as
-    decoders report for the last frames of program streams and for raw streams, stands at its
-    place by the frame rate after the last frame that had a good stamp.
+    The first frame is at 0, the others at whole microseconds: whether one is in a segment does not
+    hang on the last bits of a difference. A frame whose stamp is missing, or not above the one
+    before, as decoders report for the last frames of program streams and for raw streams, stands at
+    its place by the frame rate after the last frame that had a good stamp.
 
     Args:
         frames_per_second: The rate for frames without a good stamp.
@@ -25,9 +26,9 @@ class FrameClock:
             self._first, self._last = stamp, 0.0
             return 0.0
         self._frames_since += 1
-        seconds = None if stamp is None or self._first is None else stamp - self._first
+        seconds = None if stamp is None or self._first is None else round(stamp - self._first, 6)
         if seconds is None or seconds <= self._last:
-            self._last = self._good_time + self._frames_since / self._rate
+            self._last = round(self._good_time + self._frames_since / self._rate, 6)
         else:
             self._last = self._good_time = seconds
             self._frames_since = 0

@@ -123,7 +123,7 @@ def test_a_worker_is_killed_and_the_job_restarted(tmp_path):
     job = start(0.2)
     features = tmp_path / "out/features"
     deadline = time.monotonic() + 120
-    while not (len(list(features.glob("*.npy"))) >= 2 and list(features.glob(".*.partial"))):
+    while not (len(list(features.glob("*.tfrecord"))) >= 2 and list(features.glob(".*.partial"))):
         assert job.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     workers = [int(path.name) for path in (tmp_path / "workers").iterdir()]
@@ -131,7 +131,7 @@ def test_a_worker_is_killed_and_the_job_restarted(tmp_path):
     os.kill(workers[0], signal.SIGKILL)
     assert job.wait(timeout=120) != 0
     assert not (tmp_path / "out/index.json").exists()
-    stored = {path.name: path.stat().st_mtime_ns for path in features.glob("[!.]*.npy")}
+    stored = {path.name: path.stat().st_mtime_ns for path in features.glob("[!.]*.tfrecord")}
     assert 2 <= len(stored)
 
     assert start(0.0).wait(timeout=240) == 0

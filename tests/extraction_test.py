@@ -149,7 +149,7 @@ def test_unreadable_clips_fail_at_the_end_with_all_their_names(tmp_path, clip_se
         extract_features(clip_set, BitsBackbone(), tmp_path / "out", progress=False)
     assert all(path in str(error.value) for path in bad)
     names = os.listdir(tmp_path / "out/features")
-    assert sum(name.endswith(".npy") for name in names) == 4
+    assert sum(name.endswith(".tfrecord") for name in names) == 4
     assert not (tmp_path / "out/index.json").exists()
 
 
@@ -284,12 +284,12 @@ def test_killed_and_resumed_gives_the_same_bytes(tmp_path, clip_set):
     process = start_process(tmp_path / "set", killed, 0.25)
     features = killed / "features"
     deadline = time.monotonic() + 120
-    while len(list(features.glob("*.npy"))) < 2:
+    while len(list(features.glob("*.tfrecord"))) < 2:
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert 2 <= len(list(features.glob("[!.]*.npy"))) < 6
+    assert 2 <= len(list(features.glob("[!.]*.tfrecord"))) < 6
     assert not (killed / "index.json").exists()
 
     extract_features(clip_set, SlowBackbone(), killed, batch_size=16, progress=False)

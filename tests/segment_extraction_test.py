@@ -154,6 +154,22 @@ def test_frames_of_uneven_times_are_found_by_their_times(tmp_path):
     assert FeatureIndex.load(tmp_path / "out").entries == index.entries
 
 
+@pytest.mark.parametrize("first", [0, 7])
+def test_a_frame_is_in_the_segment_that_begins_with_it(tmp_path, first):
+    """Whatever the last bits of its time, which is a difference of two stamps."""
+    path = write_encoded(
+        tmp_path / "late.mkv", "ffv1", times=list(range(first, first + 100)), pixels="bgr0"
+    )
+    segments = [Segment(round(n / 25, 2), round((n + 1) / 25, 2)) for n in range(100)]
+    index = extract_features(
+        clip_set_of([(path, segment) for segment in segments]),
+        BitsBackbone(),
+        tmp_path / "out",
+        progress=False,
+    )
+    assert numbers(index) == [[number] for number in range(100)]
+
+
 def test_chunks_begin_at_each_clip(tmp_path, video, opened):
     segments = [Segment(1, 3), Segment(2.1, 3.5), Segment(1, 3), None]
     backbone = ChunkBackbone()
