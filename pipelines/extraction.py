@@ -11,12 +11,8 @@ from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import SPLITS
 from glimpse.pipelines.extraction_step import ExtractionStep
 from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
-from glimpse.pipelines.feature_store import (
-    FEATURE_DTYPES,
-    FeatureStore,
-    backbone_fingerprint,
-    feature_key,
-)
+from glimpse.pipelines.feature_store import FeatureStore, backbone_fingerprint, feature_key
+from glimpse.pipelines.feature_writer import FEATURE_DTYPES
 from glimpse.pipelines.planned_video import plan_videos
 from glimpse.pipelines.video_error import VideoError, display_name
 

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from glimpse.pipelines.feature_store import FeatureWriter
+from glimpse.pipelines.feature_writer import FeatureWriter
 
 _COMMITS_AHEAD = 16
 

@@ -147,7 +147,7 @@ class FeatureIndex:
         return tuple(clip for clip in self.entries if clip.split == split)
 
     def path(self, clip):
-        """The .npy file with a clip's features, and maybe those of other clips of its video."""
+        """The file with a clip's features, and maybe those of other clips of its video."""
         return self.store.path(clip.key)
 
     def read(self, clip, start=0, stop=None):

@@ -3,12 +3,18 @@
 import numpy as np
 import tensorflow as tf
 
-from glimpse.pipelines.feature_store import count_not_finite
+from glimpse.pipelines.feature_writer import count_not_finite, record_dtype
 from glimpse.pipelines.vector_pooling import pool_to_vectors, vector_shape
+
+# Where a window spreads over more than this many times its steps, each is read for itself.
+_SPREAD = 2
 
 
 class FeatureSource:
     """Gives any steps of any of its clips, with TensorFlow operations alone.
+
+    Features that several clips share, as parts of one video, are held in memory once; from the
+    disk a window reads its own steps and not the rest of the video.
 
     Args:
         index: A `FeatureIndex`.
@@ -32,26 +38,48 @@ class FeatureSource:
         self._keys = [[clip.key for clip in clips]]
         if flips:
             self._keys.append([clip.flipped_key for clip in clips])
-        for clip, *keys in zip(clips, *self._keys, strict=True):
-            if None in keys:
-                raise ValueError(
-                    f"--flips: the features of {clip.path} in {index.folder} hold no mirrored "
-                    "frames: extract them with --flips."
-                )
-            shape = (clip.num_frames, *index.feature_shape)
-            if any(index.store.shape(key) != shape for key in keys):
-                raise ValueError(
-                    f"The features of {clip.path} are missing or damaged in {index.folder}: "
-                    "extract them again."
-                )
-        self._counts = np.array([clip.num_frames for clip in clips], "int32")
+        self._starts = np.array([clip.start for clip in clips], "int32")
+        self._spans = {}
+        self._find_spans()
         stored = tuple(index.feature_shape)
         self.step_shape = vector_shape(stored, pooling) if pooling else stored
         # Means are kept as they were computed; everything else is exact in its stored type.
         self._held_dtype = "float32" if pooling == "average" else index.dtype
         each = int(np.prod(self.step_shape)) * np.dtype(self._held_dtype).itemsize
-        self.held_bytes = int(self._counts.sum()) * len(self._keys) * each
+        self.held_bytes = sum(stop - start for start, stop in self._spans.values()) * each
         self._held = None
+
+    def _find_spans(self):
+        """{key: the stored steps (start, stop) that the clips take of it}, checked on the disk."""
+        index = self._index
+        stored = {}
+        for clip, *keys in zip(self._clips, *self._keys, strict=True):
+            if None in keys:
+                raise ValueError(
+                    f"--flips: the features of {clip.path} in {index.folder} hold no mirrored "
+                    "frames: extract them with --flips."
+                )
+            stop = clip.start + clip.num_frames
+            for key in keys:
+                if key not in stored:
+                    stored[key] = index.store.shape(key)
+                shape = stored[key]
+                if shape is None or shape[0] < stop or shape[1:] != tuple(index.feature_shape):
+                    raise ValueError(
+                        f"The features of {clip.path} are missing or damaged in {index.folder}: "
+                        "extract them again."
+                    )
+                known = self._spans.get(key, (clip.start, stop))
+                self._spans[key] = min(clip.start, known[0]), max(stop, known[1])
+        black = index.black_key
+        if black is not None:
+            shape = index.store.shape(black)
+            if shape is None or shape[1:] != tuple(index.feature_shape):
+                raise ValueError(
+                    f"The features of a black frame are missing or damaged in {index.folder}: "
+                    "extract them again."
+                )
+            self._spans[black] = 0, 1
 
     def hold(self):
         """Reads everything into memory.
@@ -61,24 +89,28 @@ class FeatureSource:
         """
         if self._held is not None:
             return
-        held = np.empty((len(self._keys), self._counts.sum(), *self.step_shape), self._held_dtype)
-        ends = np.cumsum(self._counts)
+        total = sum(stop - start for start, stop in self._spans.values())
+        held = np.empty((total, *self.step_shape), self._held_dtype)
+        paths = {}
+        for keys in self._keys:
+            paths.update(zip(keys, [clip.path for clip in self._clips], strict=True))
         # Outside of whatever graph is being traced, so that it is captured and not copied in.
         with tf.init_scope(), tf.device("CPU"):
-            for row, keys in zip(held, self._keys, strict=True):
-                for clip, key, end in zip(self._clips, keys, ends, strict=True):
-                    features = self._read(clip, key)
-                    row[end - len(features) : end] = self._pooled(features)
-            starts = np.stack([ends - self._counts + i * ends[-1] for i in range(len(self._keys))])
-            self._held = (
-                tf.constant(held.reshape((-1, *self.step_shape))),
-                tf.constant(starts.astype("int32")),
-            )
+            filled, origins = 0, {}
+            for key, (start, stop) in self._spans.items():
+                features = self._read(key, start, stop, paths.get(key, "a black frame"))
+                origins[key] = filled - start
+                held[filled : filled + stop - start] = self._pooled(features)
+                filled += stop - start
+            rows = np.array([[origins[key] for key in keys] for keys in self._keys]) + self._starts
+            black = origins.get(self._index.black_key, -1)
+            self._held = tf.constant(held), tf.constant(rows, tf.int32), black
 
     def gather(self):
         """Returns the function (clip, steps, mirrored) -> float32 `(steps, *step_shape)`.
 
-        Its arguments are int32 tensors, the steps rising; `mirrored` is 0 or 1.
+        Its arguments are int32 tensors, the steps rising but for -1, which gives the features of a
+        black frame; `mirrored` is 0 or 1.
         """
         gather = self._gather_from_files() if self._held is None else self._gather_from_memory()
 
@@ -90,15 +122,16 @@ class FeatureSource:
 
     def check_finite(self, number):
         """Raises ValueError if a feature of the clip of this number is NaN or infinite."""
+        clip = self._clips[number]
         for keys in self._keys:
-            self._read(self._clips[number], keys[number])
+            self._read(keys[number], clip.start, clip.start + clip.num_frames, clip.path)
 
-    def _read(self, clip, key):
-        features = self._index.store.read(key)
+    def _read(self, key, start, stop, path):
+        features = self._index.store.read(key, start, stop)
         if count_not_finite(features):
             what = "NaN" if np.isnan(features).any() else "infinite numbers"
             raise ValueError(
-                f"The features of {clip.path} in {self._index.folder} hold {what}: remove "
+                f"The features of {path} in {self._index.folder} hold {what}: remove "
                 f"{self._index.store.path(key)} and extract again."
             )
         return features
@@ -110,37 +143,58 @@ class FeatureSource:
         return pool_to_vectors(features, self._pooling).numpy()
 
     def _gather_from_memory(self):
-        held, starts = self._held
-        return lambda clip, steps, mirrored: tf.gather(held, starts[mirrored, clip] + steps)
-
-    def _gather_from_files(self):
-        paths = [[self._index.store.path(key) for key in keys] for keys in self._keys]
-        headers = tf.constant([[_header_bytes(path) for path in row] for row in paths], tf.int64)
-        paths = tf.constant(paths)
-        dtype = tf.as_dtype(self._index.dtype)
-        shape = tuple(self._index.feature_shape)
-        step_bytes = int(np.prod(shape)) * dtype.size
+        held, rows, black = self._held
 
         def gather(clip, steps, mirrored):
-            first, last = steps[0], steps[-1]
-            content = tf.io.read_file(paths[mirrored, clip])
-            start = headers[mirrored, clip] + tf.cast(first, tf.int64) * step_bytes
-            length = tf.cast(last - first + 1, tf.int64) * step_bytes
-            raw = tf.io.decode_raw(tf.strings.substr(content, start, length), dtype)
-            found = tf.gather(tf.reshape(raw, (-1, *shape)), steps - first)
+            return tf.gather(held, tf.where(steps < 0, black, rows[mirrored, clip] + steps))
+
+        return gather
+
+    def _gather_from_files(self):
+        store, shape = self._index.store, tuple(self._index.feature_shape)
+        paths = tf.constant([[store.path(key) for key in keys] for keys in self._keys])
+        black = self._index.black_key
+        black_path = tf.constant("" if black is None else store.path(black))
+        dtype, starts = tf.as_dtype(self._index.dtype), tf.constant(self._starts)
+        record_bytes = record_dtype(self._index.dtype, shape).itemsize
+
+        def read_range(path, first, count):
+            """The features of `count` stored steps; of the file only these are read."""
+            count = tf.cast(count, tf.int64)
+            records = tf.raw_ops.TFRecordDatasetV2(
+                filenames=path[None],
+                compression_type="",
+                buffer_size=count * record_bytes,
+                byte_offsets=tf.cast(first, tf.int64)[None] * record_bytes,
+            )
+            records = tf.data.experimental.from_variant(records, tf.TensorSpec([], tf.string))
+            records = records.take(count).batch(count).get_single_element()
+            return tf.reshape(tf.io.decode_raw(records, dtype), (-1, *shape))
+
+        def read_steps(path, steps):
+            """The features of stored steps, each read for itself."""
+
+            def read(step):
+                is_black = step < 0
+                features = read_range(
+                    tf.where(is_black, black_path, path), tf.where(is_black, 0, step), 1
+                )
+                return features[0]
+
+            found = tf.data.Dataset.from_tensor_slices(steps).map(read)
+            return found.batch(tf.size(steps, tf.int64)).get_single_element()
+
+        def gather(clip, steps, mirrored):
+            path = paths[mirrored, clip]
+            stored = tf.where(steps < 0, -1, steps + starts[clip])
+            first, reach = stored[0], stored[-1] - stored[0] + 1
+            found = tf.cond(
+                (tf.reduce_min(steps) >= 0) & (reach <= _SPREAD * tf.size(steps)),
+                lambda: tf.gather(read_range(path, first, reach), stored - first),
+                lambda: read_steps(path, stored),
+            )
             if self._pooling is None:
                 return found
             return pool_to_vectors(tf.cast(found, tf.float32), self._pooling)
 
         return gather
-
-
-def _header_bytes(path):
-    """Returns the number of bytes before the data of an .npy file."""
-    with open(path, "rb") as file:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            np.lib.format.read_array_header_1_0(file)
-        else:
-            np.lib.format.read_array_header_2_0(file)
-        return file.tell()

@@ -3,15 +3,14 @@
 import contextlib
 import hashlib
 import json
-import math
 import os
-import uuid
+import typing
 
 import numpy as np
+import tensorflow as tf
 from absl import logging
 
-FEATURE_DTYPES = ("float16", "float32")
-_EXPONENTS = {"float16": (np.uint16, 0x7C00), "float32": (np.uint32, 0x7F800000)}
+from glimpse.pipelines.feature_writer import FeatureWriter, checked_dtype, record_dtype
 
 
 def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False, segment=None):
@@ -29,7 +28,7 @@ def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False, s
         ValueError: If `dtype` is another, or `segment` is neither None nor a text that says
             something.
     """
-    parts = [video_sha256, backbone_sha256, _checked_dtype(dtype), decoder]
+    parts = [video_sha256, backbone_sha256, checked_dtype(dtype), decoder]
     parts += ["mirrored"] if mirrored else []
     if segment is not None:
         if not isinstance(segment, str) or not segment:
@@ -101,25 +100,33 @@ def _renamed(config, names):
     return names.get(config, config) if isinstance(config, str) else config
 
 
-def _checked_dtype(dtype):
-    if dtype not in FEATURE_DTYPES:
-        raise ValueError(f"dtype must be one of {FEATURE_DTYPES}, got {dtype!r}.")
-    return dtype
+class StoredFeatures(typing.NamedTuple):
+    """What is known of the features of one key without reading them.
 
+    Args:
+        shape: `(frames, ...)`.
+        dtype: "float16" or "float32".
+        sha256: Of the bytes of all frames one after the other.
+        metadata: What their writer had to say of them.
+        num_bytes: Size of both files.
+    """
 
-def count_not_finite(features):
-    """Returns how many values of a float16 or float32 array are NaN or infinite."""
-    # Told by the bits of the exponent, in little more time than reading them takes.
-    features = np.ascontiguousarray(features)
-    bits, exponent = _EXPONENTS[features.dtype.name]
-    return int(np.count_nonzero((features.view(bits) & bits(exponent)) == exponent))
+    shape: tuple
+    dtype: str
+    sha256: str
+    metadata: dict
+    num_bytes: int
 
 
 class FeatureStore:
-    """A folder with one .npy file per video, `(frames, ...)`, named by `feature_key`.
+    """A folder with the features of videos, two files for each, named by `feature_key`.
 
-    A file gets its name only when it is whole, by renaming; writers of the same
-    key in several threads, processes or machines each write their own temporary
+    KEY.tfrecord holds one record for each frame, the bytes of its features, all of one length:
+    frame n begins at n times a record's length, so that TensorFlow and numpy alike read any range
+    without the rest. KEY.json says the shape, the type and the SHA-256 of the features.
+
+    A file gets its name only when it is whole, by renaming, the features after all else; writers
+    of the same key in several threads, processes or machines each write their own temporary
     file and the last one stays, with the same content.
 
     Args:
@@ -130,36 +137,92 @@ class FeatureStore:
         self.folder = os.path.abspath(os.fsdecode(folder))
 
     def path(self, key):
-        """The file of a key, whether it exists or not."""
-        return os.path.join(self.folder, f"{key}.npy")
+        """The file of a key's features, whether it exists or not."""
+        return os.path.join(self.folder, f"{key}.tfrecord")
+
+    def metadata_path(self, key):
+        """The file of what is known of a key's features, whether it exists or not."""
+        return os.path.join(self.folder, f"{key}.json")
 
     def contains(self, key):
         """Whether the features of a key are stored whole.
 
-        A file whose header is unreadable or whose size is not what its header says
-        counts as absent, and a notice is logged.
+        Features without their metadata, or of another size than it says, count as absent, and a
+        notice is logged. Damage that leaves the size as it was is found by `verify` alone.
         """
         return self.shape(key) is not None
 
     def shape(self, key):
         """`(frames, ...)` of a key's features, or None where `contains` is False."""
-        path = self.path(key)
+        stored = self._stored(key)
+        return stored and stored.shape
+
+    def metadata(self, key):
+        """The dict stored beside the features, or None where `contains` is False."""
+        stored = self._stored(key)
+        return stored and stored.metadata
+
+    def stored(self, key):
+        """The StoredFeatures of a key.
+
+        Raises:
+            KeyError: If nothing is stored under the key.
+            ValueError: If it is damaged; it says how.
+        """
+        path, metadata_path = self.path(key), self.metadata_path(key)
         try:
-            with open(path, "rb") as file:
-                shape, _, dtype = _read_header(file)
-                expected = file.tell() + math.prod(shape) * dtype.itemsize
-                found = os.fstat(file.fileno()).st_size
+            found = os.stat(path).st_size
         except FileNotFoundError:
+            raise KeyError(f"{path}: no such features; extract them again.") from None
+        try:
+            with open(metadata_path, encoding="utf-8") as file:
+                values = json.load(file)
+            size = os.stat(metadata_path).st_size
+            shape, dtype = tuple(values["shape"]), checked_dtype(values["dtype"])
+            expected = shape[0] * record_dtype(dtype, shape[1:]).itemsize
+            stored = StoredFeatures(
+                shape, dtype, values["sha256"], values["metadata"], found + size
+            )
+        except FileNotFoundError:
+            raise ValueError(f"{os.path.basename(metadata_path)} beside it is missing") from None
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            name = os.path.basename(metadata_path)
+            raise ValueError(f"{name} beside it is damaged: {error}") from error
+        if found != expected:
+            raise ValueError(f"{found} bytes, not {expected}")
+        return stored
+
+    def _stored(self, key):
+        try:
+            return self.stored(key)
+        except KeyError:
             return None
         except ValueError as error:
-            logging.warning("%s: damaged, will be made again (%s).", ascii(path), error)
+            logging.warning("%s: damaged, will be made again (%s).", ascii(self.path(key)), error)
             return None
-        if found != expected:
-            logging.warning(
-                "%s: damaged, will be made again (%d bytes, not %d).", ascii(path), found, expected
-            )
-            return None
-        return shape
+
+    def verify(self, key, progress=lambda num_bytes: None):
+        """Reads all features of a key and compares them with what was written.
+
+        Args:
+            key: From `feature_key`.
+            progress: Called with the bytes of each frame that was read.
+
+        Raises:
+            KeyError: If nothing is stored under the key.
+            ValueError: If it is damaged; it says how.
+        """
+        stored = self.stored(key)
+        digest = hashlib.sha256()
+        try:
+            # Compares the checksum of each record, too.
+            for record in tf.data.TFRecordDataset(self.path(key)).as_numpy_iterator():
+                digest.update(record)
+                progress(len(record))
+        except tf.errors.OpError as error:
+            raise ValueError(f"a record is damaged: {error.message}") from error
+        if digest.hexdigest() != stored.sha256:
+            raise ValueError("the features are not those that were written: their SHA-256 differs")
 
     def write(self, key, array, metadata=None):
         """Stores the features of a video.
@@ -203,117 +266,14 @@ class FeatureStore:
             KeyError: If the key is not stored (or its file is damaged).
             IndexError: If the range is not inside the video.
         """
-        shape = self.shape(key)
-        if shape is None:
+        stored = self._stored(key)
+        if stored is None:
             raise KeyError(f"{self.path(key)}: no such features; extract them again.")
-        stop = shape[0] if stop is None else stop
-        if not 0 <= start <= stop <= shape[0]:
+        count, *frame_shape = stored.shape
+        stop = count if stop is None else stop
+        if not 0 <= start <= stop <= count:
             raise IndexError(
-                f"Frames {start} to {stop} of {self.path(key)} were asked for; it has {shape[0]}."
+                f"Frames {start} to {stop} of {self.path(key)} were asked for; it has {count}."
             )
-        return np.array(np.load(self.path(key), mmap_mode="r", allow_pickle=False)[start:stop])
-
-    def metadata(self, key):
-        """The dict stored beside the features, or None where there is none."""
-        try:
-            with open(self._metadata_path(key), encoding="utf-8") as file:
-                return json.load(file)
-        except (FileNotFoundError, ValueError):
-            return None
-
-    def _metadata_path(self, key):
-        return os.path.join(self.folder, f"{key}.json")
-
-
-class FeatureWriter:
-    """Appends features to a temporary file; `commit` gives it its name.
-
-    Args:
-        store: The FeatureStore.
-        key: From `feature_key`.
-        dtype: "float16" or "float32".
-    """
-
-    def __init__(self, store, key, dtype):
-        self.metadata = {}
-        self.num_frames = 0
-        self._store = store
-        self._key = key
-        self._dtype = np.dtype(_checked_dtype(dtype))
-        self._frame_shape = None
-        self._file = None
-
-    def append(self, features):
-        """Appends `(frames, ...)`, all of one shape but the first axis."""
-        features = np.ascontiguousarray(features)
-        if features.dtype != self._dtype:
-            raise ValueError(f"Features must be {self._dtype.name}, got {features.dtype.name}.")
-        infinite = count_not_finite(features)
-        if infinite:
-            cure = ' or are above 65504; use dtype="float32"' if self._dtype.itemsize == 2 else ""
-            raise ValueError(f"{infinite} features of {features.size} are not finite{cure}.")
-        if self._file is None:
-            os.makedirs(self._store.folder, exist_ok=True)
-            self._frame_shape = features.shape[1:]
-            self._file = self._temporary_file()
-            self._write_header()
-        if features.shape[1:] != self._frame_shape:
-            raise ValueError(
-                f"Features of a frame are {features.shape[1:]}, those before {self._frame_shape}."
-            )
-        self._file.write(features.data if features.size else b"")
-        self.num_frames += len(features)
-
-    def commit(self):
-        """Gives the file its name. Raises ValueError where nothing was appended."""
-        if self._file is None:
-            raise ValueError(f"No features were appended for {self._key}.")
-        self._file.seek(0)
-        self._write_header()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        # The metadata first: features under their final name are always complete.
-        text = json.dumps(self.metadata).encode()
-        temporary = self._temporary_file()
-        try:
-            temporary.write(text)
-            temporary.close()
-            os.replace(temporary.name, self._store._metadata_path(self._key))
-        except BaseException:
-            _remove(temporary)
-            raise
-        os.replace(self._file.name, self._store.path(self._key))
-        self._file = None
-
-    def discard(self):
-        """Removes the temporary file; after `commit` it does nothing."""
-        if self._file is not None:
-            _remove(self._file)
-            self._file = None
-
-    def _temporary_file(self):
-        return open(os.path.join(self._store.folder, f".{uuid.uuid4().hex}.partial"), "xb")
-
-    def _write_header(self):
-        # numpy pads this header so that the first axis can grow without moving the data.
-        header = {
-            "descr": np.lib.format.dtype_to_descr(self._dtype),
-            "fortran_order": False,
-            "shape": (self.num_frames, *self._frame_shape),
-        }
-        np.lib.format.write_array_header_1_0(self._file, header)
-
-
-def _remove(file):
-    with contextlib.suppress(OSError):
-        file.close()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(file.name)
-
-
-def _read_header(file):
-    version = np.lib.format.read_magic(file)
-    if version != (1, 0):
-        raise ValueError(f"header version {version}, not (1, 0)")
-    return np.lib.format.read_array_header_1_0(file)
+        records = np.memmap(self.path(key), record_dtype(stored.dtype, frame_shape), mode="r")
+        return np.array(records["features"][start:stop])

@@ -10,7 +10,7 @@ import glimpse
 from glimpse.models.step_classifier import StepClassifier
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
-from tests.synthetic_features import LABEL_NAMES, SHAPE, make_features, open_stored
+from tests.synthetic_features import LABEL_NAMES, SHAPE, make_features, spoil_stored
 
 SAMPLING = WindowSampling(num_frames=4)
 SIZE = (20, 30)
@@ -116,7 +116,7 @@ def test_answers_that_are_not_numbers_are_traced_to_features_or_weights(
         model.weights[0].assign(np.full(model.weights[0].shape, np.nan))
     else:
         words = f"^The features of /videos/test_1.mp4 in {tmp_path} hold NaN"
-        open_stored(index, index.clips("test")[1].key)[0, 0, 0, 0] = np.nan
+        spoil_stored(index, index.clips("test")[1].key, 0, np.nan)
         # As with a split that is too large to be held.
         windows = functools.partial(FeatureWindows, memory_bytes=0)
         monkeypatch.setattr("glimpse.pipelines.evaluation.FeatureWindows", windows)

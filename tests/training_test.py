@@ -14,7 +14,12 @@ from glimpse.models import load_model
 from glimpse.pipelines import training
 from glimpse.pipelines.training import train
 from glimpse.pipelines.training_config import TrainingConfig
-from tests.synthetic_features import LABEL_NAMES, make_features, make_numbered_features, open_stored
+from tests.synthetic_features import (
+    LABEL_NAMES,
+    make_features,
+    make_numbered_features,
+    spoil_stored,
+)
 
 CONFIG = TrainingConfig(
     model="soft_attention_small",
@@ -190,7 +195,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(features, tmp_path):
 
 def test_features_that_are_not_numbers_leave_no_run_behind(tmp_path):
     index = make_features(tmp_path / "features")
-    open_stored(index, index.clips("val")[2].key)[0, 0, 0, 0] = np.nan
+    spoil_stored(index, index.clips("val")[2].key, 0, np.nan)
     with pytest.raises(ValueError, match="^The features of .*val_2.mp4 in .* hold NaN"):
         train(tmp_path / "features", tmp_path / "run", CONFIG, progress=False)
     assert not (tmp_path / "run").exists()

@@ -319,10 +319,10 @@ def test_several_labels_are_a_vector(tmp_path):
 @pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
 def test_maps_become_vectors(tmp_path, pooling, memory_bytes):
     index = make_numbered_features(tmp_path, {"train": (6, 7)}, shape=(2, 5, 3))
-    path = index.path(index.clips("train")[1])
-    stored = np.load(path)
+    key = index.clips("train")[1].key
+    stored = index.store.read(key)
     stored += np.random.default_rng(0).normal(size=stored.shape).astype("float32")
-    np.save(path, stored)
+    index.store.write(key, stored)
     windows = FeatureWindows(
         index, "train", WindowSampling(4, pooling=pooling), ("features", "inputs", "attended"),
         memory_bytes=memory_bytes,
