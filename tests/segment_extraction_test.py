@@ -12,6 +12,7 @@ from glimpse.pipelines import decoded_clips
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_index import FeatureIndex
+from glimpse.pipelines.frame_clock import FrameClock
 from glimpse.pipelines.planned_video import plan_videos
 from glimpse.pipelines.segment import Segment
 from glimpse.pipelines.segment_union import span_of, union_of
@@ -154,12 +155,14 @@ def test_frames_of_uneven_times_are_found_by_their_times(tmp_path):
     assert FeatureIndex.load(tmp_path / "out").entries == index.entries
 
 
-@pytest.mark.parametrize("first", [0, 7])
-def test_a_frame_is_in_the_segment_that_begins_with_it(tmp_path, first):
-    """Whatever the last bits of its time, which is a difference of two stamps."""
-    path = write_encoded(
-        tmp_path / "late.mkv", "ffv1", times=list(range(first, first + 100)), pixels="bgr0"
-    )
+def test_frames_are_at_whole_microseconds():
+    """Whatever the last bits of the difference of two stamps: 0.32 - 0.28 is below 0.04."""
+    clock = FrameClock(25.0)
+    assert [clock((n + 7) / 25) for n in range(200)] == [round(n / 25, 6) for n in range(200)]
+
+
+def test_a_frame_is_in_the_segment_that_begins_with_it(tmp_path):
+    path = write_encoded(tmp_path / "v.mkv", "ffv1", times=list(range(100)), pixels="bgr0")
     segments = [Segment(round(n / 25, 2), round((n + 1) / 25, 2)) for n in range(100)]
     index = extract_features(
         clip_set_of([(path, segment) for segment in segments]),
