@@ -1,6 +1,7 @@
 """Reads the frames of a video file with PyAV, for what OpenCV does not read rightly."""
 
 import array
+import collections
 import os
 
 import av
@@ -143,8 +144,8 @@ class AvReader(FrameReader):
 
     def _decode(self):
         clock = FrameClock(self.frames_per_second)
-        for number, frame in enumerate(self._deinterlaced_frames()):
-            seconds = clock(self._stamp(frame))
+        for number, (frame, stamp) in enumerate(self._deinterlaced_frames()):
+            seconds = clock(stamp)
             if self._is_before(number, seconds):
                 yield None, seconds
             else:
@@ -166,25 +167,29 @@ class AvReader(FrameReader):
         return np.ascontiguousarray(np.rot90(picture, self._turns)) if self._turns else picture
 
     def _deinterlaced_frames(self):
-        first, self._first_frame = self._first_frame, None
+        """Yields (frame, stamp)."""
+        frame, self._first_frame = self._first_frame, None
         if self._deinterlacer is None:
-            yield first
+            yield frame, self._stamp(frame)
             for frame in self._frames:
                 self._num_woven += frame.interlaced_frame
-                yield frame
+                yield frame, self._stamp(frame)
             return
         source, sink = self._deinterlacer
-        frame = first
+        # The filter gives a frame for each frame, later, and counts in other units.
+        stamps = collections.deque()
         while frame is not None:
-            # The graph is made for the first size; a stream that changes it comes scaled.
-            width, height = self._coded_size
+            stamps.append(self._stamp(frame))
             if (frame.width, frame.height) != self._coded_size:
-                frame = frame.reformat(width, height)
+                # The graph is made for the first size.
+                frame = frame.reformat(*self._coded_size)
             source.push(frame)
-            yield from _pulled(sink)
+            for filtered in _pulled(sink):
+                yield filtered, stamps.popleft()
             frame = next(self._frames, None)
         source.push(None)
-        yield from _pulled(sink)
+        for filtered in _pulled(sink):
+            yield filtered, stamps.popleft()
 
     def _decoded_frames(self):
         packets = self._container.demux(self._stream)
@@ -228,7 +233,9 @@ class AvReader(FrameReader):
             if file is not None:
                 file.close()
         times = np.sort(np.asarray(times))
-        return times - times[0] if len(times) and np.all(np.diff(times) > 0) else None
+        if not len(times) or not np.all(np.diff(times) > 0):
+            return None
+        return np.round(times - times[0], 6)
 
     def _look_for_missing_frames(self, num_decoded):
         lost = missing_bytes(self.path)

@@ -29,7 +29,7 @@ class PacketScan:
         times = np.sort(np.asarray(self.times))
         if len(times) != self.num_pictures or not len(times) or not np.all(np.diff(times) > 0):
             return None
-        return times - times[0]
+        return np.round(times - times[0], 6)  # as FrameClock gives them
 
 
 def scan_packets(capture, codec):

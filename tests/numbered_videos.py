@@ -48,14 +48,18 @@ def write_video(path, fourcc="mp4v", num_frames=12, height=48, width=64, rate=25
 
 
 def write_encoded(path, codec, options=None, pixels="yuv420p", times=None, **sizes):
-    """Writes 12 frames with PyAV, at `times` in units of 1/25 s (default 0, 1, 2, ...)."""
+    """Writes frames with PyAV, at `times` in units of 1/rate s (default 0, 1, 2, ...).
+
+    `sizes`: height, width, rate, num_frames (default 48, 64, 25, 12).
+    """
     import av
 
     options, height, width = options or {}, sizes.get("height", 48), sizes.get("width", 64)
+    rate = sizes.get("rate", 25)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=25, options=options)
+        stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, pixels
-        for number, time in enumerate(times or range(12)):
+        for number, time in enumerate(times or range(sizes.get("num_frames", 12))):
             picture = numbered_frame(number, height, width)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)
             frame.pts = time
