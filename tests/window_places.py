@@ -42,6 +42,7 @@ class FrameNumbers:
 
     def __init__(self, frames_per_input=1):
         self.frames_per_input = frames_per_input
+        self.fingerprint = f"numbers of {frames_per_input} frames"
 
     def __call__(self, frames):
         height, width = frames.shape[-3:-1]
