@@ -170,9 +170,8 @@ def _note(result, job, file):
     if isinstance(result, LostJob):
         # Not written: memory may suffice, or a disk answer, when the check goes on.
         return {"status": "corrupt", "reason": str(result), "bytes": _size(job["path"])}
-    with contextlib.suppress(OSError):
-        state = file_state(job["path"])
-        file.write(json.dumps([job, state, _decoders(), result]) + "\n")
+    if "state" in result:  # else the file was not even opened
+        file.write(json.dumps([job, result["state"], _decoders(), result]) + "\n")
         file.flush()
     return result
 

@@ -28,7 +28,8 @@ def check_video(job, progress):
 
     Returns:
         A dict that JSON can hold: status ("found", "missing" or "corrupt"), reason (None where
-        found), bytes and, where known, sha256, decoder, num_frames, width, height,
+        found), bytes and, where known, state (as `file_state` has it,
+        before the file was read), sha256, decoder, num_frames, width, height,
         frames_per_second, seconds (to the end of the last frame), variable_rate, warnings and
         segment_frames (frames in each of the segments).
     """
@@ -41,7 +42,7 @@ def check_video(job, progress):
     try:
         refuse_other_files(path)
         before = file_state(path)
-        facts["bytes"] = before[0]
+        facts |= {"bytes": before[0], "state": before}
         progress(before[0] / _BYTES_PER_SECOND)
         facts["sha256"] = video_sha256(path)
         # Its index may have to be made from the whole file.
@@ -123,7 +124,10 @@ def _facts(reader, segments):
 def _warnings(reader):
     if reader.warnings or not reader.decoder.startswith("opencv") or not can_find_damage():
         return reader.warnings
-    return find_damage(reader.path, threads=1)
+    try:
+        return find_damage(reader.path, threads=1)
+    except VideoError:  # OpenCV alone reads it: nothing is told of its inside
+        return []
 
 
 def _frames_in(segment, times):

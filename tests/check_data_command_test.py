@@ -10,7 +10,7 @@ import pytest
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.manifest import read_manifest, usable_clips
 from glimpse.pipelines.segment import Segment
-from glimpse.pipelines.video_check import check_video
+from glimpse.pipelines.video_check import check_video, file_state
 from glimpse.pipelines.video_error import VideoError
 from glimpse.pipelines.video_reader import VideoReader
 from glimpse.pipelines.video_source import open_video, video_sha256
@@ -91,6 +91,7 @@ def test_facts_of_a_whole_video(tmp_path):
     path = write_video(tmp_path / "a.mp4", num_frames=25, rate=12.5)
     facts = check_one(path)
     assert facts.pop("decoder").startswith("opencv ")
+    assert facts.pop("state") == [path.stat().st_size, path.stat().st_mtime_ns]
     assert facts == {
         "status": "found", "reason": None, "bytes": path.stat().st_size,
         "sha256": video_sha256(path), "num_frames": 25, "width": 64, "height": 48,
@@ -144,6 +145,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path):
         "corrupt",
         "the file changed while it was read; check it again once it is whole",
     )
+    assert facts["state"] != file_state(path)  # so that it is read again when a check goes on
 
 
 def test_every_frame_is_progress(tmp_path):

@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 
+from glimpse.pipelines.video_check import file_state
+
 
 def act(job, progress):
     """Crashes, hangs or raises as the name says; else returns the facts that the file holds."""
@@ -46,7 +48,7 @@ def act(job, progress):
         if not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-    return facts(**json.loads(path.read_text() or "{}"))
+    return facts(state=file_state(path), **json.loads(path.read_text() or "{}"))
 
 
 def calls(folder):

@@ -18,6 +18,9 @@ def run(folder, names, workers=2, timeout=2.0, memory=8 << 30):
         jobs.append({"path": str(folder / f"{name}.avi"), "segments": []})
     found = dict(run_watched(failing_checks.act, jobs, workers, timeout, memory))
     assert sorted(found) == list(range(len(names)))
+    for result in found.values():
+        if not isinstance(result, LostJob):
+            assert result.pop("state")[0] == 2
     return {name: found[number] for number, name in enumerate(names)}
 
 
