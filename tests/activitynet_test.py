@@ -138,6 +138,13 @@ def test_a_second_file_of_a_video(tree, tmp_path):
     assert read_clips(videos, "activitynet").left_out["second files of a video"] == 1
 
 
+def test_a_bare_id_that_begins_like_a_prefix(tree, tmp_path):
+    videos = changed(tree, tmp_path, lambda release: None)
+    (videos / "v_v_cdefghijk.mp4").rename(videos / "v_cdefghijk.mp4")
+    clip = by_id(read_clips(videos, "activitynet"))["v_cdefghijk_0"]
+    assert clip.path == str(videos / "v_cdefghijk.mp4")
+
+
 def break_entry(**changes):
     def change(release):
         release["database"]["-abcDEF-123"] |= changes

@@ -41,6 +41,22 @@ def test_groups_of_several_classes_are_divided_together():
     assert splits_of_groups(other) != splits_of_groups(clips)
 
 
+def test_large_groups_of_several_classes_leave_room_for_small_ones():
+    # Whichever comes first: a share of 20 % has no room for a group of half the clips.
+    groups = [("big", n % 2) for n in range(20)]
+    groups += [(f"small{n}", n % 2) for n in range(18)] + [("both", 0), ("both", 1)]
+    for seed in range(5):
+        clips = divide_by_group(clips_of(groups), ("a", "b"), (0.8, 0.0, 0.2), seed)
+        assert splits_of_groups(clips)["big"] == {"train"}
+        assert collections.Counter(clip.split for clip in clips) == {"train": 32, "test": 8}
+
+
+def test_no_split_takes_the_last_group_of_another():
+    clips = clips_of([(f"g{n}", 0) for n in range(3) for _ in range(5)])
+    divided = divide_by_group(clips, ("a",), (0.1, 0.6, 0.3), 0)
+    assert collections.Counter(c.split for c in divided) == {"train": 5, "val": 5, "test": 5}
+
+
 def test_a_class_of_too_few_groups_is_refused():
     groups = [("g0", 0)] * 5 + [("g1", 0)] * 5 + [("h0", 1), ("h1", 1), ("h2", 1)]
     with pytest.raises(ValueError, match="class 'a' has 2 groups but 3 splits need one each"):

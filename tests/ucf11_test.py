@@ -74,6 +74,12 @@ def test_the_division_is_seeded_and_nearest_to_975_of_625(tmp_path):
     assert all(len(splits) == 1 for splits in splits_of_groups(carved).values())
 
 
+def test_the_shares_hold_over_all_classes(tmp_path):
+    # 15.6 of 40 clips in each class: 16 everywhere would be 176 of 440.
+    folder = made_names(tmp_path, dict.fromkeys(PREFIXES, 40))
+    assert read_clips(folder, "ucf11", val_fraction=0).expected == {"train": 268, "test": 172}
+
+
 def test_leave_one_group_out(tmp_path, caplog):
     folder = made_names(tmp_path, COUNTS)
     tested = []
@@ -119,6 +125,8 @@ def test_annotations_beside_clips_second_files_and_strays(tree, tmp_path, caplog
     (place / "v_biking_01_01.xgtf").write_text("<viper/>")
     (place / "v_biking_01_01.avi").write_bytes(b"the clip again")
     (place / "notes.mpg").write_bytes(b"not named as a clip")
+    (root / "biking/Annotation/v_biking_01_02.mpg").write_bytes(b"no clip, for it is not one")
+    (root / "biking/Annotation/list.txt").write_text("not looked at")
     (root / "readme.txt").write_text("stray")
     clip_set = read_clips(root, "ucf11")
     assert clip_set.unknown_files == ("biking/v_biking_01/notes.mpg", "readme.txt")
