@@ -21,7 +21,11 @@ class FeatureWindows:
 
     An element is `(x, label)`: x is the tensor where there is one input name, else a dict of
     tensors by these names. A split that fits is read into memory once and its windows are gathered
-    there. For a larger one each window reads its video's file, which is slow for long videos.
+    there. For a larger one each window reads its own steps from the disk, ahead of training.
+
+    The datasets depend on the seed alone, however many threads read them. Under a tf.data service
+    they give the same elements; there `memory_bytes=0` keeps the features out of the graph that is
+    sent to its workers, which must see the files by the same paths.
 
     Args:
         index: A `FeatureIndex`.
@@ -199,12 +203,18 @@ class FeatureWindows:
         numbers = self.sampling.attended(start * ratio, end * ratio)
         return np.minimum(numbers, last).astype("int32")
 
-    def in_order(self, batch_size):
+    def in_order(self, batch_size, shard=None):
         """Returns every window of evaluation once, in order: batches of `(x, label)`.
 
+        Args:
+            batch_size: Windows in a batch of all workers together; the last may hold fewer.
+            shard: As in `shuffled`.
+
         Raises:
-            ValueError: If a feature of a split that is held in memory is NaN or infinite.
+            ValueError: If `shard` is no such pair, or a feature of a split that is held in memory
+                is NaN or infinite.
         """
+        _check_shard(shard)
         self._hold()
         windows = {
             "clip": self.window_clips.astype("int32"),
@@ -213,31 +223,37 @@ class FeatureWindows:
             "end": self._spans[:, 1],
             "mirrored": self.window_mirrored.astype("int32"),
         }
-        return (
-            self._read(tf.data.Dataset.from_tensor_slices(windows))
-            .batch(batch_size)
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        windows = tf.data.Dataset.from_tensor_slices(windows)
+        batches = self._batches(windows, self.num_windows, batch_size, shard)
+        return batches.prefetch(tf.data.AUTOTUNE)
 
-    def shuffled(self, batch_size, seed, first_epoch=0, per_clip=None):
+    def shuffled(self, batch_size, seed, first_epoch=0, per_clip=None, shard=None):
         """Returns endless epochs of shuffled batches; each depends on its number and the seed only.
 
         Args:
-            batch_size: Windows in a batch; an epoch's last batch may hold fewer.
+            batch_size: Windows in a batch of all workers together; an epoch's last batch may hold
+                fewer.
             seed: Integer.
             first_epoch: Number of the first epoch that the dataset yields.
             per_clip: Windows taken from each clip in an epoch, at random and with replacement;
                 None takes every block of every clip once, as Sharma et al. do, or one random
                 window of each.
+            shard: `(worker, workers)`: gives this worker's rows of each batch, from worker * n //
+                workers up to (worker + 1) * n // workers of its n rows, and no other is read. So
+                the workers' batches of a step are, one after the other, the batch of one process.
+                A last batch of fewer rows than there are workers leaves some of them an empty one:
+                weigh a worker's mean by its rows. None: all rows.
 
         Raises:
             ValueError: As `in_order`.
         """
+        _check_shard(shard)
         # Here and not where epochs are traced: there TensorFlow wraps errors in its own words.
         self._hold()
 
         def epoch_windows(epoch):
-            return self._read(self._training.epoch(epoch, seed, per_clip)).batch(batch_size)
+            windows = self._training.epoch(epoch, seed, per_clip)
+            return self._batches(windows, self._training.number(per_clip), batch_size, shard)
 
         epochs = tf.data.Dataset.counter(start=first_epoch)
         return epochs.flat_map(epoch_windows).prefetch(tf.data.AUTOTUNE)
@@ -250,6 +266,26 @@ class FeatureWindows:
         if self._fits:
             for source in self._sources.values():
                 source.hold()
+
+    def _batches(self, windows, count, batch_size, shard):
+        """Batches of what `count` windows hold, or of a worker's rows of each batch."""
+        worker, workers = shard or (0, 1)
+        full, rest = divmod(count, batch_size)
+        parts = []
+        for rows, batches, before in ((batch_size, full, 0), (rest, 1, full * batch_size)):
+            if not rows * batches:
+                continue
+            start, stop = worker * rows // workers, (worker + 1) * rows // workers
+            part = windows.skip(before).take(rows * batches)
+            if workers > 1:
+                part = part.batch(rows)
+                part = part.map(lambda all_rows, mine=slice(start, stop): _rows(all_rows, mine))
+                part = part.unbatch()
+            part = self._read(part)
+            # A batch of no rows cannot be made of elements.
+            empty = tf.data.Dataset.from_tensors(_no_rows(part.element_spec)).repeat(batches)
+            parts.append(part.batch(stop - start) if stop > start else empty)
+        return parts[0] if len(parts) == 1 else parts[0].concatenate(parts[1])
 
     def _read(self, windows):
         """Reads the features and labels of windows, elements as of `TrainingWindows.epoch`."""
@@ -273,6 +309,24 @@ class FeatureWindows:
         ratio, last = (tf.gather(each, window["clip"]) for each in (ratios, lasts))
         numbers = self.sampling.attended(window["start"] * ratio, window["end"] * ratio)
         return tf.cast(tf.minimum(numbers, last), tf.int32)
+
+
+def _check_shard(shard):
+    if shard is None:
+        return
+    worker, workers = shard
+    if not 0 <= worker < workers:
+        raise ValueError(
+            f"shard must be (worker, workers) with 0 <= worker < workers, got {shard!r}."
+        )
+
+
+def _rows(tensors, rows):
+    return tf.nest.map_structure(lambda tensor: tensor[rows], tensors)
+
+
+def _no_rows(element_spec):
+    return tf.nest.map_structure(lambda spec: tf.zeros((0, *spec.shape), spec.dtype), element_spec)
 
 
 __all__ = ["FeatureWindows", "WindowSampling"]
