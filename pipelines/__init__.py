@@ -40,6 +40,7 @@ _MODULES = {
     "read_manifest": "manifest",
     "render_tiny_actions": "tiny_actions",
     "sample_blocks": "sampling",
+    "save_split": "saved_split",
     "search_glimpse": "glimpse_search",
     "train": "training",
     "usable_clips": "manifest",
