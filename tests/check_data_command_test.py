@@ -21,6 +21,7 @@ from tests.run_command import run_command
 
 def check(folder, *flags, output=None):
     output = output or folder.parent / "manifest.jsonl"
+    flags = ("--workers=1", *flags)
     status = run_command("check-data", f"--data={folder}", f"--output={output}", *flags)
     return status, read_manifest(output) if output.exists() else None
 
