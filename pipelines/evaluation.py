@@ -11,6 +11,7 @@ from glimpse.pipelines.block_combination import combine_blocks
 from glimpse.pipelines.evaluation_protocol import METRICS, find_protocol
 from glimpse.pipelines.feature_windows import FeatureWindows
 from glimpse.pipelines.stamp import make_stamp
+from glimpse.pipelines.window_sampling import BLACK_STEP
 
 
 def evaluate(
@@ -55,10 +56,12 @@ def evaluate(
     Returns:
         A dict of `headline` (`metric` and `value`, which the data set's papers print),
         `step_accuracy` (of steps that show another frame than the one before: repeats of a short
-        clip's last frame count once), `window_accuracy` (fractions; None where clips may have
-        several labels), all of `score_answers`, `interpolated`, `localisation` and `highlighting`
-        (None where nothing is known or the model does not attend), `left_out` (ids of the clips
-        below `min_video_frames`), `clips` (one dict each) and `stamp`.
+        clip's last frame count once, black frames not at all), `window_accuracy` (fractions; None
+        where clips may have several labels), all of `score_answers`, `interpolated`,
+        `localisation` and `highlighting` (None where nothing is known or the model does not
+        attend), `left_out` (ids of the clips below `min_video_frames`), `sampling_counts` (what
+        was repeated or black in the windows, as `WindowPlan.counts` has it), `clips` (one dict
+        each) and `stamp`.
 
     Raises:
         ValueError: If the model does not fit the features, or the rule not the labels; if a
@@ -100,6 +103,7 @@ def evaluate(
         "localisation": measurement.localisation,
         "highlighting": measurement.highlighting,
         "left_out": [clip.clip_id for clip in windows.left_out],
+        "sampling_counts": windows.sampling_counts,
         "clips": [
             {
                 "clip_id": clip.clip_id,
@@ -174,10 +178,13 @@ def _answers(model, windows, measurement, batch_size, progress):
 
 
 def _new_frames(numbers, num_steps):
-    """Which steps show a frame that the one before did not; all, where steps are not frames."""
+    """Which steps show a frame of the video that the one before did not.
+
+    All, where steps are not frames.
+    """
     if len(numbers) != num_steps:
         return np.ones(num_steps, bool)
-    return np.concatenate([[True], np.diff(numbers) != 0])
+    return np.concatenate([[True], np.diff(numbers) != 0]) & (numbers != BLACK_STEP)
 
 
 def _check_answers(outputs, windows, first):

@@ -10,6 +10,7 @@ from glimpse.pipelines.sampling_rate_effect import (
     rate_effect_canvas,
     rate_table,
 )
+from glimpse.pipelines.window_sampling import WindowSampling
 from tests.colour_answerer import make_answerer, make_truth
 from tests.drawn_texts import assert_readable, drawn_texts
 from tests.numbered_videos import frame_number, write_video
@@ -38,6 +39,18 @@ def test_windows_last_as_long_as_the_models_own(gazes):
     assert gazes[1].frame_indices.tolist() == list(range(10, 22))
     for gaze in gazes:
         assert [frame_number(frame) for frame in gaze.frames] == gaze.frame_indices.tolist()
+
+
+def test_rates_are_strides_whatever_the_models_own_rule(video):
+    # 6 frames at 10 frames/s are 0.6 s, or 15 frames of the video.
+    slow, fast = look_at_rates(make_answerer(num_frames=6, rate=10.0), video, [10, 25])
+    assert slow.frame_indices.tolist() == [0, 2, 4, 6, 8, 10, 12, 14]
+    assert slow.model_name == "12.5 frames/s" and fast.frame_indices.tolist() == list(range(15))
+    answerer = make_answerer(num_frames=6)
+    answerer.sampling = WindowSampling(6, step_stride=2)
+    slow, fast = look_at_rates(answerer, video, [6.25, 25])
+    assert slow.frame_indices.tolist() == [0, 4, 8]
+    assert fast.frame_indices.tolist() == list(range(12))
 
 
 def test_a_rate_sees_what_the_model_sees_at_it(answerer, video, gazes):

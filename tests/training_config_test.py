@@ -141,6 +141,18 @@ def test_a_flag_file_sets_every_choice(tmp_path):
     )  # fmt: skip
 
 
+def test_a_flag_file_sets_the_thesis_sampling(tmp_path):
+    recipe = tmp_path / "thesis.flags"
+    recipe.write_text(
+        "--sampling_rule=first_frames\n--num_frames=26\n--spread_over=120\n"
+        "--frames_per_second=15\n--rate_rule=stride\n",
+        encoding="utf-8",
+    )
+    assert read_recipe(recipe).window_sampling == WindowSampling(
+        26, 15.0, sampling_rule="first_frames", spread_over=120, rate_rule="stride"
+    )
+
+
 def test_the_released_codes_runs_in_the_docs_can_be_built(tmp_path):
     text = (pathlib.Path(__file__).parent.parent / "docs/released_code.md").read_text("utf-8")
     blocks = text.split("```\n")[1::2]
@@ -191,6 +203,16 @@ def test_the_released_codes_runs_in_the_docs_can_be_built(tmp_path):
         ({"num_frames": 0}, "--num_frames must be a whole number of at least 1, got 0"),
         ({"pooling": "mean"}, "--pooling must be one of .*'mean'"),
         ({"sampling_rule": "chunks"}, "--sampling_rule must be one of blocks"),
+        (
+            {"sampling_rule": "blocks", "spread_over": 100},
+            "--spread_over must be left out unless --sampling_rule is first_frames, got 100",
+        ),
+        (
+            {"sampling_rule": "first_frames", "eval_windows": 4},
+            "--eval_windows must be left out with sampling_rule=first_frames",
+        ),
+        ({"rate_rule": "stride"}, "--rate_rule must be left out unless frames_per_second is"),
+        ({"rate_rule": "frames", "frames_per_second": 5.0}, "--rate_rule must be one of time, s"),
         ({"step_stride": 2, "frames_per_second": 5.0}, "--frames_per_second=5.0 and step_stride"),
     ],
 )
