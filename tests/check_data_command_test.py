@@ -286,13 +286,17 @@ def test_class_folders_hide_no_directory_and_no_pipe(tmp_path):
     for split in ("train", "test"):
         os.mkfifo(folder / split / "run/pipe.avi")
         (folder / split / "run/empty.avi").touch()
-    assert len(read_clips(folder).clips) == 8  # waits for no pipe
+    (folder / "test/run/link.avi").symlink_to("nowhere.avi")
+    assert len(read_clips(folder).clips) == 9  # waits for no pipe
     status, manifest = check(folder)
     assert status == 1
     assert {r["clip_ids"][0] for r in manifest.records if r["status"] == "corrupt"} == {
         "train/run/folder.avi", "train/run/pipe.avi", "train/run/empty.avi",
         "test/run/pipe.avi", "test/run/empty.avi",
     }  # fmt: skip
+    assert [r["clip_ids"] for r in manifest.records if r["status"] == "missing"] == [
+        ["test/run/link.avi"]
+    ]
 
 
 @pytest.mark.parametrize(
