@@ -152,9 +152,10 @@ def make_ucf_sports(folder, sequences=None, num_frames=3, quirks=True, height=48
             name, first = f"{directory}/{number:03d}", next(numbers)
             place = root / name
             place.mkdir(parents=True)
-            # Numbers go on to one more digit, right behind the recording's "70".
-            stem = f"{2500 + first // 2}-{first % 2}_70"
-            frames = [f"{98 + n}" for n in range(num_frames + (first % 7 == 0))]
+            # Two sequences in a row are of one recording. The first one's numbers go on to one
+            # more digit, right behind the recording's "70".
+            stem, begin = f"{2500 + first // 2}-5_70", 98 + 500 * (first % 2)
+            frames = [f"{begin + n}" for n in range(num_frames + (first % 7 == 0))]
             if name == "Golf-Swing-Front/002":
                 stem = "7608-9_70(2)"
             length, size = len(frames), {"height": height, "width": width}
@@ -180,7 +181,7 @@ def make_ucf_sports(folder, sequences=None, num_frames=3, quirks=True, height=48
                 _write_boxes(place / "gt2", [stem + n for n in frames], 30)
     if quirks:
         (root / "Diving-Side/001/Thumbs.db").write_bytes(b"stray")
-        (root / "Diving-Side/001/._2500-0_7098.jpg").write_bytes(b"a companion of macOS")
+        (root / "Diving-Side/001/._2500-5_7098.jpg").write_bytes(b"a companion of macOS")
     return root.parent
 
 
