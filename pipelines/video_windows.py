@@ -271,13 +271,11 @@ class VideoWindows:
         return found
 
     def _fits(self, window):
-        """Whether what is read of the video holds all of a block."""
-        read = self._read // self._chunk
+        """Whether a block ends in what is read of the video; by its time stamps, if uneven."""
         if self._clock.times is None:
-            return self._span(window)[1] <= read + STEP_ROUNDING
+            return self._span(window)[1] <= self._read // self._chunk + STEP_ROUNDING
         count = self._sampling.num_frames
-        fits = not self._clock.is_short(count) and window[0] < self._clock.num_starts(count)
-        return fits and window[-1] < read
+        return not self._clock.is_short(count) and window[0] < self._clock.num_starts(count)
 
     def _is_read(self, window, streams):
         if self._total is None and not self._fits(window):

@@ -270,6 +270,14 @@ def test_an_uneven_file_streams_as_its_features_do(uneven_file, sampling):
         assert "steps of its windows show the frame of the step before" in reader.warnings[0]
 
 
+def test_an_uneven_file_is_read_to_its_end(tmp_path):
+    pytest.importorskip("av")
+    times = [*range(40), *range(60, 100)]
+    path = write_encoded(tmp_path / "gap.mkv", "ffv1", times=times, pixels="bgr0")
+    shown, _, reader = streamed(path, WindowSampling(2, 5.0, block_stride=50))
+    assert shown == [[0, 5], [50, 55]] and reader.num_frames == 80
+
+
 def test_a_window_at_a_given_time_of_an_uneven_file(uneven_file):
     path, _ = uneven_file
     # At 0.45 s the frame of 0.44 s is on show; then the instants 16 and 21 of 25.
