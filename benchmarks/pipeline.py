@@ -9,7 +9,6 @@ them little.
 
 import json
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -21,6 +20,7 @@ import tabulate
 import tensorflow as tf
 from absl import app, flags
 
+from benchmarks.machine import describe_machine
 from glimpse.models import create_backbone
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import read_clips
@@ -134,21 +134,11 @@ def measure_waiting(index, steps):
 
 def machine():
     """What the numbers were measured on."""
-    name = platform.processor() or platform.machine()
-    if os.path.exists("/proc/cpuinfo"):
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-        name = names[0] if names else name
     devices = [device.name for device in tf.config.list_physical_devices()]
     return {
-        "processor": name,
-        "cores": os.cpu_count(),
-        "devices": devices,
-        "load": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
+        **describe_machine("tensorflow", "keras"),
         "opencv": cv2.__version__,
+        "devices": devices,
     }
 
 

@@ -106,7 +106,7 @@ class VideoReader(FrameReader):
         # At the fitted rate, because the header's may be wrong where stamps are missing, too.
         clock = FrameClock(self.frames_per_second)
         capture, first = self._capture, self._first_frame
-        number, seconds = 0, clock(self._first_stamp)
+        number, seconds, frame = 0, clock(self._first_stamp), None
         self._first_frame = None
         self._last_time = seconds
         if not self._is_before(number, seconds):
@@ -119,7 +119,8 @@ class VideoReader(FrameReader):
             if self._is_before(number, seconds):
                 yield None, seconds
                 continue
-            success, frame = capture.retrieve()
+            # Into the picture before, which saves asking for memory for each.
+            success, frame = capture.retrieve(frame)
             if not success or frame is None or not frame.size:
                 return
             yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), seconds
