@@ -1,7 +1,7 @@
 """Every recipe of a published number, from a tree of its data set's layout to the paper's measure.
 
-The backbones are small ones that give features of the published shapes, and the models are narrow;
-data, splits, sampling, optimizer, schedule and protocol are the recipe's own.
+The backbones and models are narrow ones, which give maps or vectors as the published ones do; data,
+splits, sampling, optimizer, schedule and protocol are the recipe's own.
 """
 
 import functools
@@ -18,7 +18,7 @@ from glimpse.pipelines.published_numbers import RECIPES, read_published_numbers
 from glimpse.pipelines.recipe_plan import DATASETS, plan_recipe
 from glimpse.reproduction import Reproduction
 from glimpse.training_flags import read_recipe
-from tests import dataset_trees
+from tests import dataset_trees, sports_trees
 from tests.recipes_test import SMALL
 from tests.run_command import run_command
 
@@ -30,6 +30,8 @@ TREES = {
     "activitynet": functools.partial(
         dataset_trees.make_activitynet, train=1, test=1, quirks=False, num_frames=200
     ),
+    "ucf_sports": sports_trees.make_ucf_sports,
+    "olympic_sports": functools.partial(sports_trees.make_olympic_sports, quirks=False),
 }
 # Metric, level and rule of each data set's papers.
 PROTOCOLS = {
@@ -42,24 +44,23 @@ PROTOCOLS = {
 }
 
 
-def write_backbone(path, shape):
-    """A backbone that gives features of a shape: maps (7, 7, features) or vectors (features,)."""
+def write_backbone(path, gives_vectors):
+    """A backbone of random weights that gives maps (7, 7, 6) or vectors (6,)."""
     frames = keras.Input((None, None, 3), dtype="uint8")
     pixels = keras.layers.Rescaling(1 / 255)(frames)
     found = keras.layers.Resizing(14, 14)(pixels)
     found = keras.layers.Conv2D(4, 2, strides=2, activation="relu")(found)
-    if len(shape) == 1:
-        found = keras.layers.Flatten()(found)
-        found = keras.layers.Dense(shape[0])(found)
+    if gives_vectors:
+        found = keras.layers.Dense(6)(keras.layers.Flatten()(found))
     else:
-        found = keras.layers.Conv2D(shape[-1], 1)(found)
+        found = keras.layers.Conv2D(6, 1)(found)
     keras.Model(frames, found).save(path)
     return str(path)
 
 
 def write_c3d(path, output):
     sizes = {"filters": (4, 4, 4, 4, 4), "frame_size": (32, 32), "input_size": (32, 32)}
-    backbone = C3D(output, mean=(127, 127, 127), scale=1 / 128, **sizes)
+    backbone = C3D(output, mean=(127, 127, 127), scale=1 / 128, units=6, classes=6, **sizes)
     backbone.build((None, 16, 32, 32, 3))
     backbone.save(path)
     return str(path)
@@ -69,13 +70,14 @@ def write_c3d(path, output):
 def backbones(tmp_path_factory):
     """{name of features: file}, for all that the recipes read."""
     folder = tmp_path_factory.mktemp("backbones")
-    shapes = {"googlenet": (7, 7, 1024), "resnet152": (7, 7, 2048)}
-    shapes |= {f"vgg19{kind}_fc6": (4096,) for kind in ("", "_203", "_205")}
-    shapes |= {"vgg19_fc8": (1000,), "vgg19_203_fc8": (203,), "vgg19_205_fc8": (205,)}
-    files = {name: write_backbone(folder / f"{name}.keras", s) for name, s in shapes.items()}
-    return files | {
-        f"c3d_{out}": write_c3d(folder / f"c3d_{out}.keras", out) for out in ("fc6", "fc8")
+    vectors = [f"vgg19{kind}_{out}" for kind in ("", "_203", "_205") for out in ("fc6", "fc8")]
+    files = {
+        name: write_backbone(folder / f"{name}.keras", name in vectors)
+        for name in ("googlenet", "resnet152", *vectors)
     }
+    for output in ("fc6", "fc8"):
+        files[f"c3d_{output}"] = write_c3d(folder / f"c3d_{output}.keras", output)
+    return files
 
 
 @pytest.fixture(scope="module")

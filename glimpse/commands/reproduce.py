@@ -77,7 +77,7 @@ def _read_backbones():
         name, _, file = item.partition("=")
         if not name or not file or name in named:
             raise ValueError(
-                f"--backbones: {item!r} is not NAME=FILE.keras, or {name} comes twice."
+                f"--backbones: {item!r} is no NAME=FILE.keras, or comes twice."
             )
         named[name] = file
     return named
