@@ -121,6 +121,15 @@ class StepTraining(keras.Model):
         if getattr(self, "_compile_loss", None) is not None:
             return super().compute_loss(x, y, y_pred["probabilities"], sample_weight, training)
         self._check_labels(y)
+        loss = self.clip_loss(y, y_pred, sample_weight)
+        return loss + ops.cast(self.weight_loss(), loss.dtype)
+
+    def clip_loss(self, y, y_pred, sample_weight=None):
+        """Returns what the clips of a batch add to the loss: the first two lines of Eq. 7.
+
+        Of batches a and b, (count(a) * clip_loss(a) + count(b) * clip_loss(b)) / count(a and b) is
+        that of both; where `batch_reduction` is `"sum"`, clip_loss(a) + clip_loss(b) is.
+        """
         step_loss = self._cross_entropy(y, y_pred["step_logits"])  # (batch, steps)
         if "step_mask" in y_pred:
             step_loss = ops.where(ops.cast(y_pred["step_mask"], "bool"), step_loss, 0.0)
@@ -132,11 +141,19 @@ class StepTraining(keras.Model):
         loss = ops.mean(clip_loss) + self._gaze_loss(y_pred, clip_loss.dtype)
         if self.batch_reduction == "sum":
             loss = loss * ops.cast(ops.shape(clip_loss)[0], loss.dtype)
+        return loss
+
+    def weight_loss(self):
+        """Returns what the weights add to the loss, whatever the clips: the third line of Eq. 7.
+
+        With it what layers add to the loss themselves, as by `keras.regularizers`.
+        """
+        loss = 0.0
         if self.weight_decay:
             squares = [ops.sum(ops.square(weight)) for weight in self.trainable_variables]
-            loss = loss + self.weight_decay * ops.cast(sum(squares), loss.dtype)
+            loss = self.weight_decay * sum(squares)
         for penalty in self.losses:
-            loss = loss + ops.cast(penalty, loss.dtype)
+            loss = loss + ops.cast(penalty, "float32")
         return loss
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):

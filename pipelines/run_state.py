@@ -7,6 +7,7 @@ import numpy as np
 
 from glimpse.pipelines.partial_file import partial_file
 
+STATE_FILE = "state.npz"
 _META = "run_state.json"
 
 

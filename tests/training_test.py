@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from glimpse.models import load_model
-from glimpse.pipelines import training
+from glimpse.pipelines import run_checkpoint, training
 from glimpse.pipelines.training import train
 from glimpse.pipelines.training_config import TrainingConfig
 from tests.synthetic_features import (
@@ -129,7 +129,7 @@ def test_a_kill_between_two_files_of_a_checkpoint_does_no_harm(
 
     run = tmp_path / "run"
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save_run_state", stop)
+        patched.setattr(run_checkpoint, "save_run_state", stop)
         with pytest.raises(KeyboardInterrupt):
             train(features, run, CONFIG, progress=False)
     assert (run / "best.keras").exists() and not (run / "state.npz").exists()

@@ -7,6 +7,9 @@ one a line: --flagfile=my.flags.
 A model with temporal attention may attend to other features than it steps through:
 --features=chunks --attended_features=frames.
 
+On all GPUs of a machine: --strategy=mirrored. On several machines, each of which runs this command
+with its own TF_CONFIG: --strategy=multi_worker.
+
 Example: glimpse train --features=tiny_features --run=runs/soft --model=soft_attention_small
          --num_frames=15 --frames_per_second=7.5 --windows_per_clip=1 --epochs=20
 """
@@ -14,6 +17,7 @@ Example: glimpse train --features=tiny_features --run=runs/soft --model=soft_att
 from absl import flags
 
 from glimpse.pipelines.training import train
+from glimpse.pipelines.training_devices import STRATEGIES
 from glimpse.training_flags import TrainingFlags
 
 _FEATURES = flags.DEFINE_string("features", None, "Folder of features (required).", required=True)
@@ -24,6 +28,18 @@ _ATTENDED = flags.DEFINE_string(
 )
 _RUN = flags.DEFINE_string("run", None, "Folder of this run (required).", required=True)
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with the run in the folder, if there is one.")
+_STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "none",
+    STRATEGIES,
+    "Where to compute: none (one device), mirrored (all GPUs of this machine) or multi_worker (the "
+    "machines listed by the environment variable TF_CONFIG).",
+)
+_NUM_DEVICES = flags.DEFINE_integer(
+    "num_devices",
+    None,
+    "GPUs to use with --strategy=mirrored; without any GPU, parts to split the CPU in.",
+)
 _TRAINING = TrainingFlags(module_name=__name__)
 
 
@@ -36,6 +52,8 @@ def main(argv):
         config,
         resume=_RESUME.value,
         attended_features=_ATTENDED.value,
+        strategy=_STRATEGY.value,
+        num_devices=_NUM_DEVICES.value,
     )
     best = results["best"]
     print(
