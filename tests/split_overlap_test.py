@@ -5,6 +5,9 @@ import pytest
 from glimpse.pipelines.clips import Clip
 from glimpse.pipelines.feature_index import IndexedClip
 from glimpse.pipelines.split_overlap import refuse_overlap
+from glimpse.pipelines.training import train
+from glimpse.pipelines.training_config import TrainingConfig
+from tests.synthetic_features import make_features
 
 
 def indexed(clip_id, split, key, **known):
@@ -39,6 +42,23 @@ def test_val_that_is_test():
     clips += [indexed(name, split, name) for split in ("val", "test") for name in "abc"]
     with pytest.raises(ValueError, match="val is test: the same 3 clips"):
         refuse_overlap(clips)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [({"group": "g"}, "clips of the group 'g'"), ({"video_id": "v"}, "parts of the video 'v'")],
+)
+def test_training_refuses_features_that_overlap(tmp_path, known, message):
+    index = make_features(tmp_path / "features", counts=(4, 2, 2))
+    trained, *_, tested = index.entries
+    assert (trained.split, tested.split) == ("train", "test")
+    entries = [
+        dataclasses.replace(c, **known) if c in (trained, tested) else c for c in index.entries
+    ]
+    dataclasses.replace(index, entries=tuple(entries)).save()
+    with pytest.raises(ValueError, match=message):
+        train(index.folder, tmp_path / "run", TrainingConfig(num_frames=4), progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_same_bytes(tmp_path):
