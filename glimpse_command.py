@@ -24,6 +24,7 @@ COMMANDS = {
     "convert": "Turn a published file of weights into a backbone.",
     "check-data": "Decode every file of a data set once and list what is broken.",
     "extract": "Run every frame of a data set through a backbone, once, and keep the features.",
+    "cache": "List, verify or prune stored features.",
     "train": "Train a model on extracted features.",
     "evaluate": "Measure a trained model on a split.",
     "compare": "Put results side by side that were measured alike.",
@@ -47,6 +48,7 @@ COMMANDS = {
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the whole traceback of an error.")
 # Commands that read what follows their flags; `extract`, flags of Apache Beam after `--`.
 _TAKE_FILES = (
+    "cache",
     "extract",
     "compare",
     "predict",

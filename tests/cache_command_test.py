@@ -1,0 +1,222 @@
+"""`glimpse cache`: what is stored, what is damaged, and what may go."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from glimpse.pipelines.feature_cache import FeatureCache
+from glimpse.pipelines.feature_index import FEATURES_FOLDER
+from glimpse.pipelines.feature_writer import host_name
+from tests.run_command import run_command
+from tests.synthetic_features import make_features
+
+COUNTS = (3, 1, 1)
+
+
+@pytest.fixture
+def index(tmp_path):
+    return make_features(tmp_path / "out", counts=COUNTS)
+
+
+def run_json(capsys, *arguments):
+    status = run_command("cache", *arguments, "--json")
+    return status, json.loads(capsys.readouterr().out)
+
+
+def flip(path, place):
+    content = bytearray(pathlib.Path(path).read_bytes())
+    content[place] ^= 1
+    pathlib.Path(path).write_bytes(content)
+
+
+def make_old(path, hours):
+    then = os.stat(path).st_mtime - hours * 3600
+    os.utime(path, (then, then))
+
+
+def names(index):
+    return sorted(os.listdir(index.store.folder))
+
+
+def test_list_says_what_is_stored_and_who_refers_to_it(index, capsys):
+    index.store.write("black", index.store.read("val_0")[:1])
+    assert run_command("cache", "list", f"--cache={index.store.folder}") == 0
+    text = capsys.readouterr().out
+    assert "6 entries" in text and "not referred to" not in text and "2x3x4" in text
+    assert run_command("cache", "list", f"--index={index.folder}") == 0
+    assert "1 (0.0 MB) not referred to" in capsys.readouterr().out
+    status, found = run_json(capsys, "list", f"--index={index.folder}")
+    assert status == 0
+    entries = {entry["key"]: entry for entry in found["entries"]}
+    clips = {clip.key: clip for clip in index.entries}
+    assert set(entries) == set(clips) | {"black"}
+    for key, clip in clips.items():
+        assert entries[key]["shape"] == [clip.num_frames, 2, 3, 4]
+        assert entries[key]["dtype"] == "float16" and entries[key]["damage"] is None
+        assert entries[key]["indices"] == [index.folder]
+        sizes = [
+            os.path.getsize(p) for p in (index.store.path(key), index.store.metadata_path(key))
+        ]
+        assert entries[key]["num_bytes"] == sum(sizes)
+    assert entries["black"]["indices"] == []
+    assert found["num_bytes"] == sum(entry["num_bytes"] for entry in found["entries"])
+    assert found["steps"] == sum(clip.num_frames for clip in index.entries) + 1
+    assert found["damaged"] == 0 and found["absent"] == {}
+
+
+def test_verify_names_what_is_damaged_or_missing(index, capsys):
+    arguments = ("verify", f"--index={index.folder}")
+    assert run_command("cache", *arguments) == 0
+    assert "5 entries" in capsys.readouterr().out
+    flip(index.store.path("train_1"), 30)
+    os.truncate(index.store.path("train_2"), 100)
+    os.unlink(index.store.path("val_0"))
+    assert run_command("cache", *arguments) == 1
+    text = capsys.readouterr().out
+    assert "2 damaged" in text and "1 keys that an index refers to are not stored" in text
+    assert f"damaged {index.store.path('train_1')}: a record is damaged" in text
+    assert f"damaged {index.store.path('train_2')}: 100 bytes, not" in text
+    assert f"val_0 of {index.folder}" in text and "test_0" not in text
+    status, found = run_json(capsys, *arguments)
+    assert status == 1 and found["damaged"] == 2
+    assert found["absent"] == {"val_0": [index.folder]}
+
+
+def test_prune_removes_damage_and_leaves_the_rest(index, capsys):
+    flip(index.store.path("train_1"), 30)
+    os.truncate(index.store.path("train_2"), 100)
+    before = names(index)
+    arguments = ("prune", f"--cache={index.store.folder}")
+    assert run_command("cache", *arguments, "--check_hashes", "--dry_run") == 0
+    text = capsys.readouterr().out
+    assert "would remove 0 left over (0.0 MB), 2 damaged (0.0 MB), 0 not referred to" in text
+    assert "there is no --index" in text and names(index) == before
+    status, found = run_json(capsys, *arguments)
+    assert status == 0 and not found["dry_run"]
+    assert [removed["reason"] for removed in found["removed"]] == ["damaged"]
+    gone = {"train_2.tfrecord", "train_2.json"}
+    assert set(before) - set(names(index)) == gone
+    assert run_command("cache", *arguments, "--check_hashes") == 0
+    assert f"damaged: {index.store.path('train_1')}" in capsys.readouterr().out
+    gone |= {"train_1.tfrecord", "train_1.json"}
+    assert set(before) - set(names(index)) == gone
+
+
+def test_prune_removes_what_no_index_refers_to_if_it_is_old(index, tmp_path, capsys):
+    features = index.store.read("val_0")
+    for key in ("new", "old", "black"):
+        index.store.write(key, features[:1])
+    for key in ("old", "black"):
+        make_old(index.store.path(key), 25)
+    before = names(index)
+    # Two indices of one folder: what either refers to stays.
+    shutil.copytree(index.folder, tmp_path / "other")
+    shutil.rmtree(tmp_path / "other" / FEATURES_FOLDER)
+    path = tmp_path / "other" / "index.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps({**values, "cache": index.store.folder, "black_key": "black"}))
+    both = f"--index={index.folder},{tmp_path / 'other'}"
+    assert run_command("cache", "prune", both) == 0
+    assert "1 not referred to" in capsys.readouterr().out
+    assert set(before) - set(names(index)) == {"old.tfrecord", "old.json"}
+    assert run_command("cache", "prune", f"--cache={index.store.folder}", "--older_than=0") == 0
+    assert "0 not referred to" in capsys.readouterr().out
+    assert run_command("cache", "prune", f"--index={index.folder}", "--older_than=0") == 0
+    left = {name.split(".")[0] for name in names(index)}
+    assert left == {clip.key for clip in index.entries}
+
+
+WRITER = """
+import sys
+import numpy as np
+from glimpse.pipelines.feature_store import FeatureStore
+with FeatureStore(sys.argv[1]).writer("live", "float16") as writer:
+    writer.append(np.ones((3, 2), np.float16))
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_prune_removes_what_dead_writers_left_and_nothing_of_the_living(index, capsys):
+    folder = pathlib.Path(index.store.folder)
+    before = names(index)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert writer.stdout.readline()
+        (live,) = set(names(index)) - set(before)
+        make_old(folder / live, 100)
+        dead = [f".{'0' * 32}@{host_name()}.partial", f".{'1' * 32}@elsewhere.partial"]
+        young = [f".{'2' * 32}@{host_name()}.partial", f".{'3' * 32}@elsewhere.partial"]
+        for name in dead + young:
+            (folder / name).write_bytes(b"part")
+        # Metadata whose features never came, and a file that is not ours.
+        shutil.copy(index.store.metadata_path("val_0"), folder / "lost.json")
+        (folder / "index.json").write_text("{}")
+        for name in ("lost.json", "index.json", dead[1]):
+            make_old(folder / name, 25)
+        make_old(folder / dead[0], 0.1)
+        make_old(folder / young[1], 23)
+        status, found = run_json(capsys, "prune", f"--cache={folder}")
+        assert status == 0
+        assert {os.path.basename(removed["paths"][0]) for removed in found["removed"]} == {
+            *dead,
+            "lost.json",
+        }
+        assert set(names(index)) == {*before, live, *young, "index.json"}
+        assert found["num_bytes"] == 8 + os.path.getsize(index.store.metadata_path("val_0"))
+        writer.stdin.close()
+        assert writer.wait() == 0
+        assert index.store.read("live").tolist() == [[1, 1]] * 3
+    finally:
+        writer.kill()
+        writer.wait()
+
+
+def test_a_killed_writers_file_is_left_over(index):
+    folder = pathlib.Path(index.store.folder)
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert writer.stdout.readline()
+    (left,) = folder.glob(".*.partial")
+    make_old(left, 0.1)
+    cache = FeatureCache(folder)
+    assert cache.removals(cache.entries()) == []
+    writer.kill()
+    writer.communicate()
+    (removal,) = cache.removals(cache.entries())
+    assert removal.paths == (str(left),) and removal.reason == "left over"
+
+
+def test_wrong_arguments_are_named(index, tmp_path, capsys):
+    for arguments, words in [
+        ((), "give one of list, verify, prune"),
+        (("lost",), "got 'lost'"),
+        (("list", "verify"), "got 'list' 'verify'"),
+        (("list",), "--cache"),
+        (("list", f"--cache={tmp_path / 'none'}"), "no such folder of stored features"),
+        (("list", f"--cache={tmp_path}", f"--index={index.folder}"), "not to .*: leave it out"),
+        (("list", f"--index={tmp_path / 'none'}"), "no such file; extract"),
+    ]:
+        assert run_command("cache", *arguments) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("glimpse cache: ") and "Traceback" not in error
+        assert re.search(words, error), error
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
