@@ -70,22 +70,30 @@ class DecodedClips:
             for job, chunks in decoded:
                 for chunk in chunks:        # DecodedFrames
                     ...
-                chunks.facts                # VideoFacts, or None where no segments were wanted
+                chunks.facts                # VideoFacts, or None where prepare returned False
                 chunks.error                # VideoError, or None
 
     Args:
         jobs: Sequence of anything.
         path_of: Gives the video path of a job.
-        segments_of: Called in the thread with a job before its video is opened: gives the
-            `Segment`s that are wanted, None being the whole video; an empty list leaves the video
-            unopened. A VideoError or OSError in it becomes `error`.
+        segments_of: Gives the `Segment`s of a job that are wanted, None being the whole video.
+        prepare: Called in the thread with a job and the name of the decoder of its video; False
+            leaves the video undecoded. A VideoError or OSError in it becomes `error`.
         threads: Videos decoded at a time, at least 1.
     """
 
-    def __init__(self, jobs, path_of=lambda job: job, segments_of=lambda job: [None], threads=1):
+    def __init__(
+        self,
+        jobs,
+        path_of=lambda job: job,
+        segments_of=lambda job: [None],
+        prepare=lambda job, decoder: True,
+        threads=1,
+    ):
         self._jobs = jobs
         self._path_of = path_of
         self._segments_of = segments_of
+        self._prepare = prepare
         self._threads = threads
         self._stop = threading.Event()
 
@@ -115,11 +123,11 @@ class DecodedClips:
     def _decode(self, job, chunks):
         try:
             segments = self._segments_of(job)
-            if not segments:
-                self._put(chunks, None)
-                return
             span = span_of(segments)
             with open_video(self._path_of(job), segment=span, threads=1) as reader:
+                if not self._prepare(job, reader.decoder):
+                    self._put(chunks, None)
+                    return
                 for chunk in _chunks_of(reader, span, segments):
                     self._put(chunks, chunk)
                 self._put(

@@ -10,7 +10,7 @@ from glimpse.pipelines.extraction_run import ExtractionJob, ExtractionRun
 from glimpse.pipelines.feature_store import FeatureStore, feature_key
 from glimpse.pipelines.step_clock import uneven_times
 from glimpse.pipelines.video_error import VideoError, display_name
-from glimpse.pipelines.video_source import decoder_for, video_sha256
+from glimpse.pipelines.video_source import video_sha256
 
 _TIME_DIGITS = 6
 _NO_FRAME = "no frame lies in the segment {}; correct the segment."
@@ -62,7 +62,8 @@ class ExtractionStep:
             DecodedClips(
                 works,
                 lambda work: work.video.path,
-                lambda work: work.prepare(self, store),
+                lambda work: work.video.parts,
+                lambda work, decoder: work.prepare(self, store, decoder),
                 self.threads,
             ) as decoded,
         ):
@@ -108,14 +109,13 @@ class _VideoWork:
         self.parts = []
         self._error = None
 
-    def prepare(self, step, store):
-        """Finds out what is stored; returns the segments that must be decoded."""
-        path = self.video.path
+    def prepare(self, step, store, decoder):
+        """Finds out what is stored; returns whether the video must be decoded."""
         try:
-            video = video_sha256(path)
+            video = video_sha256(self.video.path)
         except OSError as error:
             raise VideoError(f"{self.name}: cannot be read ({error.strerror}).") from error
-        self.decoder = decoder_for(path)
+        self.decoder = decoder
         parts = []
         for segment in self.video.parts:
             place = None if segment is None else str(segment)
@@ -131,8 +131,8 @@ class _VideoWork:
                 jobs.append(job)
             parts.append(_PartWork(segment, jobs, known))
         self.parts = parts
-        # All of them, so that what is said of the video does not depend on what was stored before.
-        return [part.segment for part in parts] if any(part.missing for part in parts) else []
+        # All parts are decoded then: what is said of the video does not depend on what was stored.
+        return any(part.missing for part in parts)
 
     def add(self, run, chunk):
         """Hands the frames of a chunk to the jobs that want them."""

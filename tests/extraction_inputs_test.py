@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from glimpse.pipelines import decoded_clips
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_store import feature_key
+from glimpse.pipelines.frame_reader import FrameReader
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_source import open_video
 from glimpse.trained_model import load_backbone, read_backbone_options
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
@@ -140,24 +139,25 @@ def test_only_what_is_missing_is_extracted(tmp_path, monkeypatch):
     clips = make_clips(tmp_path, [5, 9])
     out = tmp_path / "out"
     plain = extract_features(clips, BitsBackbone(), out, progress=False)
-    backbone, opened = BitsBackbone(), []
+    backbone, decoded = BitsBackbone(), []
 
-    def counting(path, **options):
-        opened.append(path)
-        return open_video(path, **options)
+    def counting(self):
+        decoded.append(self.path)
+        return real(self)
 
-    monkeypatch.setattr(decoded_clips, "open_video", counting)
+    real = FrameReader.__iter__
+    monkeypatch.setattr(FrameReader, "__iter__", counting)
     index = extract_features(clips, backbone, out, batch_size=1, progress=False, flips=True)
-    assert len(backbone.calls) == 14 and len(opened) == 2
+    assert len(backbone.calls) == 14 and len(decoded) == 2
     assert [clip.key for clip in index.entries] == [clip.key for clip in plain.entries]
     os.unlink(index.path(index.entries[1]))
     again = extract_features(clips, backbone, out, batch_size=1, progress=False, flips=True)
-    assert again == index and len(backbone.calls) == 14 + 9 and len(opened) == 3
+    assert again == index and len(backbone.calls) == 14 + 9 and len(decoded) == 3
     assert numbers_in(again.read(again.entries[1])) == list(range(20, 29))
     # Nothing is left to do, mirrored frames asked for or not.
     extract_features(clips, backbone, out, batch_size=1, progress=False, flips=True)
     assert extract_features(clips, backbone, out, progress=False) == plain
-    assert len(opened) == 3
+    assert len(decoded) == 3
 
 
 def test_mirrored_features_have_a_key_of_their_own():

@@ -10,14 +10,14 @@ import time
 import numpy as np
 import pytest
 
-from glimpse.pipelines import decoded_clips
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import Clip, ClipSet, read_clips
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.feature_index import FeatureIndex
+from glimpse.pipelines.frame_reader import FrameReader
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_source import decoder_for, open_video
+from glimpse.pipelines.video_source import decoder_for
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
 from tests.slow_backbone import SlowBackbone, conv_backbone
@@ -105,11 +105,12 @@ def test_stored_clips_are_not_decoded_again(tmp_path, clip_set, monkeypatch):
         file.truncate(150)
     decoded = []
 
-    def counting(path, **options):
-        decoded.append(path)
-        return open_video(path, **options)
+    def counting(self):
+        decoded.append(self.path)
+        return real(self)
 
-    monkeypatch.setattr(decoded_clips, "open_video", counting)
+    real = FrameReader.__iter__
+    monkeypatch.setattr(FrameReader, "__iter__", counting)
     again = extract_features(clip_set, BitsBackbone(), tmp_path / "out", progress=False)
     assert again == index
     assert sorted(decoded) == sorted(clip.path for clip in index.entries[1:3])

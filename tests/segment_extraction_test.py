@@ -8,16 +8,15 @@ import random
 import numpy as np
 import pytest
 
-from glimpse.pipelines import decoded_clips
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.extraction import extract_features
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.frame_clock import FrameClock
+from glimpse.pipelines.frame_reader import FrameReader
 from glimpse.pipelines.planned_video import plan_videos
 from glimpse.pipelines.segment import Segment
 from glimpse.pipelines.segment_union import span_of, union_of
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_source import open_video
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.extraction_inputs_test import CHUNK, ChunkBackbone, frames_of
 from tests.numbered_videos import write_encoded, write_video
@@ -41,15 +40,16 @@ def video(tmp_path):
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """The (name, segment) of each video that the extraction opens."""
+def decoded(monkeypatch):
+    """The (name, segment) of each video of which the extraction reads frames."""
     found = []
 
-    def opening(path, segment=None, **options):
-        found.append((os.path.basename(path), segment))
-        return open_video(path, segment=segment, **options)
+    def reading(self):
+        found.append((os.path.basename(self.path), self.segment))
+        return real(self)
 
-    monkeypatch.setattr(decoded_clips, "open_video", opening)
+    real = FrameReader.__iter__
+    monkeypatch.setattr(FrameReader, "__iter__", reading)
     return found
 
 
@@ -57,7 +57,7 @@ def numbers(index):
     return [numbers_in(index.read(clip)) for clip in index.entries]
 
 
-def test_overlapping_segments_share_their_frames(tmp_path, video, opened):
+def test_overlapping_segments_share_their_frames(tmp_path, video, decoded):
     other = write_video(tmp_path / "other.mp4", num_frames=9, first=100, rate=RATE)
     segments = [
         (video, Segment(1, 3)),
@@ -84,7 +84,7 @@ def test_overlapping_segments_share_their_frames(tmp_path, video, opened):
     assert numbers(index) == expected
     # Frames 10 to 40, 60 to 69, 70 to 74, the other video's, and a black one; each once.
     assert len(backbone.calls) == 31 + 10 + 5 + 9 + 1
-    assert opened == [("video.mp4", Segment(1, 7.5)), ("other.mp4", None)]
+    assert decoded == [("video.mp4", Segment(1, 7.5)), ("other.mp4", None)]
     keys = [clip.key for clip in index.entries]
     assert keys[0] == keys[2] == keys[5] == keys[6]
     assert len(set(keys)) == 4
@@ -99,7 +99,7 @@ def test_overlapping_segments_share_their_frames(tmp_path, video, opened):
     again = extract_features(
         clip_set_of(segments), backbone, tmp_path / "out", batch_size=1, progress=False
     )
-    assert again == index and len(backbone.calls) == 56 and len(opened) == 2
+    assert again == index and len(backbone.calls) == 56 and len(decoded) == 2
 
 
 def test_only_the_missing_part_of_a_video_goes_through_the_backbone(tmp_path, video):
@@ -173,7 +173,7 @@ def test_a_frame_is_in_the_segment_that_begins_with_it(tmp_path):
     assert numbers(index) == [[number] for number in range(100)]
 
 
-def test_chunks_begin_at_each_clip(tmp_path, video, opened):
+def test_chunks_begin_at_each_clip(tmp_path, video, decoded):
     segments = [Segment(1, 3), Segment(2.1, 3.5), Segment(1, 3), None]
     backbone = ChunkBackbone()
     index = extract_features(
@@ -191,7 +191,7 @@ def test_chunks_begin_at_each_clip(tmp_path, video, opened):
     assert [clip.video_frames for clip in index.entries] == [20, 14, 20, 80]
     assert index.dropped_frames == 2
     assert len({clip.key for clip in index.entries}) == 3
-    assert len(opened) == 1 and len(backbone.calls) == 5 + 3 + 20 + 1
+    assert len(decoded) == 1 and len(backbone.calls) == 5 + 3 + 20 + 1
 
 
 def test_a_clip_outside_of_its_video_fails_alone(tmp_path, video):
@@ -238,21 +238,21 @@ def test_missing_clips_are_counted_and_bounded(tmp_path, video):
     assert json.loads((out / "index.json").read_text())["counts"]["missing"] == 1
 
 
-def test_indices_share_a_cache(tmp_path, video, opened):
+def test_indices_share_a_cache(tmp_path, video, decoded):
     cache = tmp_path / "cache"
     clips = clip_set_of([(video, None)])
     indices = [
         extract_features(clips, BitsBackbone(), tmp_path / name, progress=False, cache=cache)
         for name in ("one", "two")
     ]
-    assert len(opened) == 1
+    assert len(decoded) == 1
     assert [index.cache for index in indices] == [str(cache)] * 2
     assert os.listdir(tmp_path / "two") == ["index.json"]
     assert numbers(FeatureIndex.load(tmp_path / "two")) == [list(range(80))]
     inside = extract_features(
         clips, BitsBackbone(), tmp_path, progress=False, cache=tmp_path / "cache"
     )
-    assert inside.cache == "cache" and len(opened) == 1
+    assert inside.cache == "cache" and len(decoded) == 1
     # An index whose cache is inside goes wherever its folder goes.
     (tmp_path / "moved").mkdir()
     for name in ("index.json", "cache"):
