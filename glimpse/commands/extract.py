@@ -72,7 +72,8 @@ def main(argv):
     options = read_backbone_options(_OPTIONS.value)
     load = functools.partial(load_backbone, _backbone_name(), options)
     runner = _read_runner(load, argv[1:])
-    clips = _DATA.read()
+    # The manifest tells which files are the same.
+    clips = _DATA.read(compare_files=_MANIFEST.value is None)
     manifest_sha256 = None
     if _MANIFEST.value is not None:
         clips = usable_clips(clips, read_manifest(_MANIFEST.value), _ALLOW_MISSING.value)

@@ -52,7 +52,7 @@ def main(argv):
     plan = plan_recipe(_RECIPE.value)
     reproduction = Reproduction(
         _RECIPE.value,
-        _DATASET.read(default=plan.dataset),
+        _DATASET.read(default=plan.dataset, compare_files=False),
         _OUTPUT.value,
         _read_backbones(),
         changes=_read_changes(),
