@@ -16,8 +16,6 @@ _STAMP = struct.Struct("<IH")
 _ROUNDING = 0.0011
 # Below this, in frames per second, what stands in the place of the stamps is no time.
 _MIN_RATE = 0.01
-# How far, in seconds, gaps of a steady rate lie from their median: a dropped frame is farther.
-_STEADY = 0.005
 
 
 class SeqIndex:
@@ -63,7 +61,7 @@ class SeqIndex:
         return times if _MIN_RATE <= rate <= MAX_FRAMES_PER_SECOND else None
 
     def frame_rate(self):
-        """Frames per second: the stated ones where the stamps agree, else the stamps' rate.
+        """Frames per second: the stated ones where the stamps agree, else the stamps' mean rate.
 
         None where there is neither.
         """
@@ -76,10 +74,7 @@ class SeqIndex:
             off = np.abs(times - np.arange(len(times)) / stated)
             if off.max() <= _ROUNDING:
                 return stated
-        gaps = np.diff(times)
-        steady = gaps[np.abs(gaps - np.median(gaps)) < _STEADY]
-        rate = 1 / (steady if len(steady) else gaps).mean()
-        return float(min(rate, MAX_FRAMES_PER_SECOND))
+        return float((len(times) - 1) / times[-1])
 
     def _find_compressed(self):
         stated, magic = self._header.num_frames, _MAGIC[self._header.kind]
