@@ -68,12 +68,6 @@ def check_video(job, progress):
     return facts
 
 
-def _words(error):
-    if isinstance(error, OSError) and error.strerror:
-        return f"cannot be read ({error.strerror})"
-    return str(error) if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
-
-
 def file_state(path):
     """[bytes, time of the last change in nanoseconds], which tell an unchanged file or folder.
 

@@ -76,9 +76,7 @@ def _read_backbones():
     for item in _BACKBONES.value:
         name, _, file = item.partition("=")
         if not name or not file or name in named:
-            raise ValueError(
-                f"--backbones: {item!r} is no NAME=FILE.keras, or comes twice."
-            )
+            raise ValueError(f"--backbones: {item!r} is no NAME=FILE.keras, or comes twice.")
         named[name] = file
     return named
 
