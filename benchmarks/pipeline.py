@@ -26,6 +26,8 @@ from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.decoded_clips import DecodedClips
 from glimpse.pipelines.extraction import extract_features
+from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
+from glimpse.pipelines.feature_store import FeatureStore
 from glimpse.pipelines.feature_windows import FeatureWindows
 from glimpse.pipelines.model_building import make_classifier, prepare_classifier
 from glimpse.pipelines.tiny_actions import TinyActionsConfig, render_tiny_actions
@@ -105,13 +107,55 @@ def measure_extraction(folder, clip_set, backbone, rounds):
     }, index
 
 
-def measure_waiting(index, steps):
+def paper_features(folder, videos=64, frames=150):
+    """Random features as GoogLeNet's of `videos` videos, 7 x 7 x 1024 float16 a frame."""
+    store, rng = FeatureStore(os.path.join(folder, FEATURES_FOLDER)), np.random.default_rng(0)
+    entries = []
+    for number in range(videos):
+        features = rng.random((frames, 7, 7, 1024), "float32").astype("float16")
+        store.write(f"{number}", features)
+        entries.append(
+            IndexedClip(
+                clip_id=f"{number}",
+                path=f"{number}.mp4",
+                label=number % 11,
+                split="train",
+                key=f"{number}",
+                num_frames=frames,
+                frames_per_second=25.0,
+            )
+        )
+    return FeatureIndex(
+        folder=folder,
+        dataset="random",
+        split_hash="",
+        label_names=tuple(map(str, range(11))),
+        backbone="random",
+        backbone_fingerprint="",
+        dtype="float16",
+        feature_shape=(7, 7, 1024),
+        decoder="",
+        limit=None,
+        expected=videos,
+        failed=(),
+        warnings=(),
+        entries=tuple(entries),
+    )
+
+
+def measure_waiting(index, steps, model_name, in_memory):
     """The share of training time that is spent waiting for the next batch of windows."""
     config = TrainingConfig(
-        model="soft_attention_small", batch_size=64, num_frames=30, windows_per_clip=1, epochs=1
+        model=model_name, batch_size=64, num_frames=30, windows_per_clip=1, epochs=1
     )
     model = make_classifier(config, index.label_names)
-    windows = FeatureWindows(index, "train", config.window_sampling, model.input_names)
+    windows = FeatureWindows(
+        index,
+        "train",
+        config.window_sampling,
+        model.input_names,
+        **({} if in_memory else {"memory_bytes": 0}),
+    )
     prepare_classifier(model, config, windows.input_shapes, steps)
     batches = iter(windows.shuffled(config.batch_size, seed=0, per_clip=config.windows_per_clip))
     for _ in range(3):
@@ -121,11 +165,17 @@ def measure_waiting(index, steps):
         taken, batch = seconds(next, batches)
         waited += taken
         trained += seconds(model.train_on_batch, *batch)[0]
+    window_bytes = (
+        config.num_frames * int(np.prod(index.feature_shape)) * np.dtype(index.dtype).itemsize
+    )
     return {
         "model": config.model,
+        "features": list(index.feature_shape),
+        "read": "from memory" if in_memory else "by range from files",
         "batch": config.batch_size,
         "frames": config.num_frames,
         "steps": steps,
+        "megabytes_per_second": config.batch_size * window_bytes * steps / (waited + trained) / 1e6,
         "wait_seconds_per_step": waited / steps,
         "train_seconds_per_step": trained / steps,
         "wait_share": waited / (waited + trained),
@@ -158,18 +208,21 @@ def report(results):
             ]
         )
     headers = ["frames per second", "decode", "backbone", "both", "both / sum", "backbone / both"]
-    waiting = results["waiting"]
-    return "\n".join(
-        [
-            ", ".join(f"{name} {value}" for name, value in results["machine"].items()),
-            tabulate.tabulate(rows, headers, disable_numparse=True),
+    lines = [
+        ", ".join(f"{name} {value}" for name, value in results["machine"].items()),
+        tabulate.tabulate(rows, headers, disable_numparse=True),
+    ]
+    for waiting in results["waiting"]:
+        height, width, features = waiting["features"]
+        lines.append(
             f"training waits for data {100 * waiting['wait_share']:.2f} % of the time "
             f"({1e3 * waiting['wait_seconds_per_step']:.2f} of "
             f"{1e3 * (waiting['wait_seconds_per_step'] + waiting['train_seconds_per_step']):.1f} "
             f"ms per step; {waiting['model']}, batch {waiting['batch']} x "
-            f"{waiting['frames']} frames)",
-        ]
-    )
+            f"{waiting['frames']} frames of {height} x {width} x {features} {waiting['read']}, "
+            f"{waiting['megabytes_per_second']:.0f} MB/s)"
+        )
+    return "\n".join(lines)
 
 
 def main(arguments):
@@ -181,7 +234,14 @@ def main(arguments):
         results["small"], index = measure_extraction(
             folder, clip_set, create_backbone("small"), _ROUNDS.value
         )
-        results["waiting"] = measure_waiting(index, _STEPS.value)
+        results["waiting"] = [
+            measure_waiting(index, _STEPS.value, "soft_attention_small", in_memory)
+            for in_memory in (True, False)
+        ]
+        paper = paper_features(os.path.join(folder, "paper"))
+        results["waiting"].append(
+            measure_waiting(paper, _STEPS.value, "soft_attention_base", in_memory=False)
+        )
         large = render(os.path.join(folder, "large"), _LARGE_CLIPS.value, size=224)
         results["resnet50"], _ = measure_extraction(folder, large, resnet50(), _ROUNDS.value)
     print(json.dumps(results) if _JSON.value else report(results))
