@@ -3,15 +3,15 @@
 import collections
 import os
 
-import numpy as np
 import tqdm
 from absl import logging
 
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.clips import SPLITS
+from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.extraction_step import ExtractionStep
 from glimpse.pipelines.feature_index import FEATURES_FOLDER, FeatureIndex, IndexedClip
-from glimpse.pipelines.feature_store import FeatureStore, backbone_fingerprint, feature_key
+from glimpse.pipelines.feature_store import FeatureStore, backbone_fingerprint
 from glimpse.pipelines.feature_writer import FEATURE_DTYPES
 from glimpse.pipelines.planned_video import plan_videos
 from glimpse.pipelines.video_error import VideoError, display_name
@@ -102,15 +102,15 @@ def extract_features(
         outcomes = _extract_here(step, videos, function, progress)
     else:
         outcomes = runner(step, videos)
-    outcomes = [outcomes[number] for number in range(len(clips))]
     failed = tuple(
-        {"path": clip.path, "reason": outcome["error"], "clip_id": clip.clip_id}
-        for clip, outcome in zip(clips, outcomes, strict=True)
-        if "error" in outcome
+        {"path": clip.path, "reason": outcomes[number]["error"], "clip_id": clip.clip_id}
+        for number, clip in enumerate(clips)
+        if "error" in outcomes[number]
     )
     if on_error == "fail" and failed and len(failed) + len(clip_set.missing) > allow_missing:
         raise VideoError(_failure(failed, len(clips), allow_missing))
-    stored = [pair for pair in zip(clips, outcomes, strict=True) if "error" not in pair[1]]
+    stored = [(clip, outcomes[number]) for number, clip in enumerate(clips)]
+    stored = [(clip, outcome) for clip, outcome in stored if "error" not in outcome]
     index = FeatureIndex(
         folder=folder,
         dataset=clip_set.name,
@@ -135,7 +135,7 @@ def extract_features(
         expected_in=dict(clip_set.expected),
         manifest_sha256=manifest_sha256,
         cache=_inside(folder, cache),
-        black_key=_store_black(step, function, stored),
+        black_key=_store_black(step, function, outcomes),
     )
     index.save()
     for title, entries in (("could not be decoded", failed), ("lack frames", index.warnings)):
@@ -196,7 +196,7 @@ def _extract_here(step, videos, function, progress):
             bar.set_postfix(frames=frames, refresh=False)
             bar.update(len(video.clips))
 
-        return step.run(videos, function, on_video)
+        return step.run(videos, function, on_video, black=True)
 
 
 def _failure(failed, total, allow_missing):
@@ -253,17 +253,7 @@ def _inside(folder, cache):
     return os.path.relpath(cache, folder) if inside else cache
 
 
-def _store_black(step, function, stored):
-    """Stores the features of one step of black frames, and returns their key."""
-    if not stored:
-        return None
-    # Black is black after any resizing: the size of one clip's frames stands for all.
-    height, width = stored[0][1]["frame_size"]
-    content = f"black frame {height}x{width}"
-    key = feature_key(content, step.fingerprint, step.dtype, "none")
+def _store_black(step, function, outcomes):
     store = FeatureStore(step.cache)
-    if not store.contains(key):
-        frames = np.zeros((function.frames_per_input, height, width, 3), np.uint8)
-        features = function(function.chunks(frames)[0]).numpy()
-        store.write(key, features, {"num_frames": len(frames)})
-    return key
+    with ExtractionRun(function, store) as run:
+        return step.store_black(outcomes, function, run, store)

@@ -38,13 +38,18 @@ class ExtractionStep:
     flips: bool = False
     threads: int = 1
 
-    def run(self, videos, function, on_video=lambda video, frames: None):
+    def black_key(self, height, width):
+        """The key of the features of one step of black frames of a size."""
+        return feature_key(f"black frame {height}x{width}", self.fingerprint, self.dtype, "none")
+
+    def run(self, videos, function, on_video=lambda video, frames: None, black=False):
         """Extracts some videos, with batches that reach across them.
 
         Args:
             videos: `PlannedVideo`s.
             function: The `BackboneFunction`, of this step's dtype and batch size.
             on_video: Called with each video and the number of its frames once it was decoded.
+            black: Whether to store the features of black frames, of the first clip's size, too.
 
         Returns:
             {number of the clip: outcome}, a dict that JSON can hold. With `error`, a text, or else
@@ -73,12 +78,35 @@ class ExtractionStep:
                 frames = work.finish(run, chunks, function.frames_per_input)
                 outcomes.update(work.outcomes(function.frames_per_input))
                 on_video(work.video, frames)
+            if black:
+                # Here, where it most often finds room in the last batch.
+                self.store_black(outcomes, function, run, store)
         for work in works:
             for number, place, _ in work.video.clips:
                 if "error" not in outcomes[number]:
                     shape = work.parts[place].jobs[0].shape
                     outcomes[number]["feature_shape"] = list(shape[1:])
         return outcomes
+
+    def store_black(self, outcomes, function, run, store):
+        """Stores the features of one step of black frames, unless they are; returns their key.
+
+        Args:
+            outcomes: What `run` returns; black frames are of the size of the first stored clip,
+                because black is black after any resizing.
+            function: The `BackboneFunction`.
+            run: An `ExtractionRun` that is under way.
+            store: The `FeatureStore`.
+        """
+        stored = [number for number, outcome in outcomes.items() if "error" not in outcome]
+        if not stored:
+            return None
+        height, width = outcomes[min(stored)]["frame_size"]
+        job = ExtractionJob("black frames", self.black_key(height, width))
+        if not store.contains(job.key):
+            run.add(job, np.zeros((function.frames_per_input, height, width, 3), np.uint8))
+            run.finish(job, {"num_frames": function.frames_per_input})
+        return job.key
 
 
 class _PartWork:

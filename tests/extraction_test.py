@@ -58,8 +58,8 @@ def test_each_frame_once_and_in_place(tmp_path, clip_set, batch_size, threads):
         assert clip.frames_per_second == pytest.approx(12.5)
         assert numbers_in(index.read(clip, 0, 1)) == expected_numbers(clip)[:1]
     frames = sum(LENGTHS.values())
-    # Batches reach across videos: only the last one may be part full. Then one of a black frame.
-    assert backbone.calls == [batch_size] * (-(-frames // batch_size) + 1)
+    # Batches reach across videos: only the last one may be part full. A black frame is the last.
+    assert backbone.calls == [batch_size] * -(-(frames + 1) // batch_size)
 
 
 def test_index_on_disk(tmp_path, clip_set):
@@ -150,7 +150,7 @@ def test_unreadable_clips_fail_at_the_end_with_all_their_names(tmp_path, clip_se
         extract_features(clip_set, BitsBackbone(), tmp_path / "out", progress=False)
     assert all(path in str(error.value) for path in bad)
     names = os.listdir(tmp_path / "out/features")
-    assert sum(name.endswith(".tfrecord") for name in names) == 4
+    assert sum(name.endswith(".tfrecord") for name in names) == 4 + 1  # one more for black
     assert not (tmp_path / "out/index.json").exists()
 
 
