@@ -166,6 +166,9 @@ def _one_line(error):
         text = f"{error.filename}: {error.strerror}."
     elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
         text = "the disk is full; free some space and run the same command again."
+    # TensorFlow tells a damaged record by its place alone.
+    if type(error).__name__ == "DataLossError" and "corrupted record" in text:
+        return "stored features are damaged: `glimpse cache verify --index=FOLDER` says which."
     # Our own errors are ValueErrors and say it all; the name of any other type is a clue.
     if not isinstance(error, ValueError | OSError | flags.Error):
         text = f"{type(error).__name__}: {text[:600]} (--debug shows where)"

@@ -161,7 +161,7 @@ class FeatureWriter:
         try:
             yield
         except tf.errors.ResourceExhaustedError as error:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._file.name) from error
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         except tf.errors.OpError as error:
             raise OSError(errno.EIO, error.message, self._file.name) from error
 

@@ -9,9 +9,12 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
+import glimpse_command
 from glimpse.pipelines.feature_cache import FeatureCache
 from glimpse.pipelines.feature_index import FEATURES_FOLDER
+from glimpse.pipelines.feature_windows import FeatureWindows, WindowSampling
 from glimpse.pipelines.feature_writer import host_name
 from tests.run_command import run_command
 from tests.synthetic_features import make_features
@@ -200,6 +203,15 @@ def test_a_killed_writers_file_is_left_over(index):
     writer.communicate()
     (removal,) = cache.removals(cache.entries())
     assert removal.paths == (str(left),) and removal.reason == "left over"
+
+
+def test_a_damaged_record_met_in_reading_says_what_to_do(index):
+    flip(index.store.path("test_0"), 30)
+    windows = FeatureWindows(index, "test", WindowSampling(4), memory_bytes=0)
+    with pytest.raises(tf.errors.DataLossError) as error:
+        list(windows.in_order(1))
+    words = "`glimpse cache verify --index=FOLDER` says which."
+    assert words in glimpse_command._one_line(error.value)
 
 
 def test_wrong_arguments_are_named(index, tmp_path, capsys):
