@@ -269,7 +269,9 @@ class FeatureWindows:
 
     def _batches(self, windows, count, batch_size, shard):
         """Batches of what `count` windows hold, or of a worker's rows of each batch."""
-        worker, workers = shard or (0, 1)
+        if shard is None:
+            return self._read(windows).batch(batch_size)
+        worker, workers = shard
         full, rest = divmod(count, batch_size)
         parts = []
         for rows, batches, before in ((batch_size, full, 0), (rest, 1, full * batch_size)):
@@ -277,11 +279,9 @@ class FeatureWindows:
                 continue
             start, stop = worker * rows // workers, (worker + 1) * rows // workers
             part = windows.skip(before).take(rows * batches)
-            if workers > 1:
-                part = part.batch(rows)
-                part = part.map(lambda all_rows, mine=slice(start, stop): _rows(all_rows, mine))
-                part = part.unbatch()
-            part = self._read(part)
+            part = part.batch(rows)
+            part = part.map(lambda all_rows, mine=slice(start, stop): _rows(all_rows, mine))
+            part = self._read(part.unbatch())
             # A batch of no rows cannot be made of elements.
             empty = tf.data.Dataset.from_tensors(_no_rows(part.element_spec)).repeat(batches)
             parts.append(part.batch(stop - start) if stop > start else empty)
