@@ -88,7 +88,9 @@ class StepTraining(keras.Model):
         if metrics is None:
             metrics = [ClipAccuracy()]
             if self.multi_label:
-                metrics = [keras.metrics.AUC(name="auc", multi_label=True)]
+                # With their number its variables are there at once, as distribution needs them.
+                labels = self.num_classes
+                metrics = [keras.metrics.AUC(name="auc", multi_label=True, num_labels=labels)]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
 
     def get_compile_config(self):

@@ -75,6 +75,8 @@ def train(
         FileNotFoundError: If `config.initialize_from` names nothing.
         ConnectionError: If another worker stopped.
     """
+    if progress and strategy == "multi_worker":
+        print("Waiting for all workers that TF_CONFIG lists.", flush=True)
     devices = TrainingDevices(strategy, num_devices)
     with devices.watch_workers():
         return _train(

@@ -1,6 +1,7 @@
 """The devices and machines that a training run computes on."""
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -52,7 +53,7 @@ class TrainingDevices:
         self.strategy = None
         self.worker, self.workers = 0, 1
         if name == "mirrored":
-            self.strategy = tf.distribute.MirroredStrategy(_local_devices(num_devices))
+            self.strategy = _mirror(_local_devices(num_devices))
         elif name == "multi_worker":
             self.worker, self.workers = read_task(os.environ.get("TF_CONFIG"))
             self.strategy = _join_workers()
@@ -84,7 +85,7 @@ class TrainingDevices:
             raise ConnectionError(
                 f"worker {self.worker} of {self.workers} lost another one, whose own last words "
                 "say more; start all of them again with --resume, which goes on after the last "
-                f"whole epoch ({' '.join(str(error).split())[-200:]})."
+                "whole epoch."
             ) from error
 
     def require_agreement(self, values):
@@ -99,7 +100,9 @@ class TrainingDevices:
         if self.workers == 1:
             return
         hashes = [hashlib.sha256(json.dumps(each).encode()).digest() for each in values.values()]
-        own = tf.constant(np.frombuffer(b"".join(hashes), "int32").reshape((1, len(hashes), -1)))
+        # Numbers that float32 holds exactly: GPUs exchange these, and not all integers.
+        own = np.frombuffer(b"".join(hashes), "uint16").reshape((1, len(hashes), -1))
+        own = tf.constant(own, tf.float32)
         local = self.replicas // self.workers
         own = self.strategy.experimental_distribute_values_from_function(lambda context: own)
         found = self.strategy.gather(own, axis=0).numpy()[::local]
@@ -107,8 +110,8 @@ class TrainingDevices:
             others = np.flatnonzero((found[:, number] != found[0, number]).any(axis=1))
             if others.size:
                 raise ValueError(
-                    f"{name} of worker {', '.join(map(str, others))} differ from those of worker "
-                    "0; start all workers with the same flags, features, versions and folders."
+                    f"{name} of worker {', '.join(map(str, others))} differ from worker 0's: start "
+                    "all workers with the same."
                 )
 
     def describe(self):
@@ -170,18 +173,17 @@ def read_task(text):
 
 def _local_devices(count):
     gpus = tf.config.list_physical_devices("GPU")
-    kind, available = ("GPU", len(gpus)) if gpus else ("CPU", count)
-    if not available:
+    kind = "GPU" if gpus else "CPU"
+    if count is None and not gpus:
         raise ValueError(
             "--strategy=mirrored: TensorFlow sees no GPU; use --strategy=none, or split the CPU by "
             "--num_devices to try it out."
         )
-    count = available if count is None else count
-    if not 1 <= count <= available:
-        raise ValueError(
-            f"--num_devices={count}: must be from 1 to {available}, the GPUs of this machine."
-        )
-    if not gpus:
+    count = len(gpus) if count is None else count
+    if count < 1 or (gpus and count > len(gpus)):
+        most = f"to {len(gpus)}, the GPUs of this machine" if gpus else "on"
+        raise ValueError(f"--num_devices={count}: must be from 1 {most}.")
+    if not gpus and count > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
         if tf.config.get_logical_device_configuration(cpu) != parts:
@@ -192,9 +194,16 @@ def _local_devices(count):
                     f"--num_devices={count}: TensorFlow runs already in this process and its CPU "
                     "can no longer be split."
                 ) from error
-    return [f"{kind}:{number}" for number in range(count)]
+    return tuple(f"{kind}:{number}" for number in range(count))
 
 
+# Two strategies of one process would mistake each other's exchanges for their own.
+@functools.cache
+def _mirror(devices):
+    return tf.distribute.MirroredStrategy(devices)
+
+
+@functools.cache
 def _join_workers():
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
