@@ -288,7 +288,7 @@ def wait_for_epochs(run, count, workers):
 @pytest.mark.slow
 def test_killed_workers_end_the_others_and_a_restart_gives_the_same_bits(folder, tmp_path):
     features = folder / "one_label"
-    flags = {"epochs": 4, "windows_per_clip": 40, "model_options": options(0.3)}
+    flags = {"epochs": 4, "windows_per_clip": 20, "model_options": options(0.3)}
     whole, run = (
         [*flags_of(features, tmp_path / name, **flags), "--strategy=multi_worker"]
         for name in ("whole", "run")
