@@ -54,6 +54,10 @@ class ImageFolderReader(FrameReader):
         self._folder = os.fsdecode(self.path)
         self.height, self.width = self._read(self.names[0]).shape[:2]
 
+    def encoded_pictures(self):
+        """Yields (name in messages, bytes) of each picture."""
+        return map(self._encoded, self.names)
+
     def _decode(self):
         for number, (name, seconds) in enumerate(zip(self.names, self.planned_times, strict=True)):
             skipped = self._is_before(number, seconds)
@@ -62,14 +66,18 @@ class ImageFolderReader(FrameReader):
     def _plan_times(self):
         return np.arange(len(self.names)) / self._stated_rate
 
-    def _read(self, name):
+    def _encoded(self, name):
+        """(name in messages, bytes) of a picture."""
         path = os.path.join(self._folder, name)
         shown = display_name(path)
         try:
             with open(path, "rb") as file:
-                content = file.read()
+                return shown, file.read()
         except OSError as error:
             raise VideoError(f"{shown}: cannot be read ({error.strerror}).") from error
+
+    def _read(self, name):
+        shown, content = self._encoded(name)
         picture = decode_picture(content, shown)
         if self.height is not None and picture.shape[:2] != (self.height, self.width):
             height, width = picture.shape[:2]

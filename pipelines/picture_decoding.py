@@ -23,7 +23,8 @@ def picture_decoder():
 def decode_picture(content, name, flags=cv2.IMREAD_COLOR_RGB, size=None):
     """Decodes a JPEG or PNG picture to 8 bits; deeper ones lose their lower bits.
 
-    Damage that leaves a picture's start and end alone may decode to something and go unnoticed.
+    Damage that leaves a picture's start and end alone may decode to something and go unnoticed
+    (`find_picture_damage` finds most of it with PyAV).
 
     Args:
         content: The picture's bytes.

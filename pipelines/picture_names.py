@@ -21,15 +21,22 @@ def numbered_pictures(folder):
     Hidden files, other files and sub-folders are left alone.
 
     Raises:
-        VideoError: If the folder cannot be read, holds no picture, or a picture has no number or
-            the number of another.
+        VideoError: If the folder cannot be read, holds no picture, or a picture is no file, has
+            no number or the number of another.
     """
     name_shown = display_name(folder)
     try:
         with os.scandir(os.fsdecode(folder)) as entries:
-            names = [e.name for e in entries if is_picture_name(e.name) and e.is_file()]
+            pictures = [e for e in entries if is_picture_name(e.name) and not e.is_dir()]
     except OSError as error:
         raise VideoError(f"{name_shown}: cannot be read ({error.strerror}).") from error
+    for entry in pictures:
+        if not entry.is_file():
+            raise VideoError(
+                f"{name_shown}: the picture {ascii(entry.name)} is no file, or a link that points "
+                "to none; copy it again."
+            )
+    names = [entry.name for entry in pictures]
     if not names:
         raise VideoError(
             f"{name_shown}: holds no picture ({', '.join(sorted(PICTURE_SUFFIXES))}); give the "

@@ -54,6 +54,12 @@ class SeqReader(FrameReader):
             self._file.close()
             self._file = None
 
+    def encoded_pictures(self):
+        """Yields (name in messages, bytes) of each JPEG or PNG picture; none for raw pictures."""
+        if self._header.kind != "raw":
+            for number, position in enumerate(self._index.offsets):
+                yield self._encoded(number, position)
+
     def _prepare(self):
         self._header = read_seq_header(self._file.read(HEADER_SIZE), self._name)
         self._index = SeqIndex(self._file, self._header)
@@ -83,21 +89,31 @@ class SeqReader(FrameReader):
         return times
 
     def _read(self, number, position):
-        header, name = self._header, f"{self._name}: frame {number + 1}, at byte {position}"
+        header = self._header
         if header.kind == "raw":
-            content = self._bytes(position, header.width * header.height * header.channels, name)
+            size = header.width * header.height * header.channels
+            content = self._bytes(position, size, self._name_of(number, position))
             shape = (header.height, header.width, header.channels)
             return _as_rgb(np.frombuffer(content, np.uint8).reshape(shape), header.is_bayer)
-        # The length counts its own four bytes. The index has seen that the file is long enough.
-        (length,) = struct.unpack("<I", self._bytes(position, 4, name))
+        name, content = self._encoded(number, position)
         flags = cv2.IMREAD_GRAYSCALE if header.is_bayer else cv2.IMREAD_COLOR_RGB
         picture = decode_picture(
-            self._bytes(position + 4, length - 4, name),
+            content,
             name,
             flags | cv2.IMREAD_IGNORE_ORIENTATION,
             size=(header.height, header.width),
         )
         return _as_rgb(picture[..., None], True) if header.is_bayer else picture
+
+    def _encoded(self, number, position):
+        """(name in messages, bytes) of a picture."""
+        name = self._name_of(number, position)
+        # The length counts its own four bytes. The index has seen that the file is long enough.
+        (length,) = struct.unpack("<I", self._bytes(position, 4, name))
+        return name, self._bytes(position + 4, length - 4, name)
+
+    def _name_of(self, number, position):
+        return f"{self._name}: frame {number + 1}, at byte {position}"
 
     def _bytes(self, position, length, name):
         content = os.pread(self._file.fileno(), length, position)

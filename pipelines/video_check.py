@@ -6,7 +6,7 @@ import time
 
 from glimpse.pipelines.file_check import refuse_other_files
 from glimpse.pipelines.segment import Segment
-from glimpse.pipelines.stream_damage import can_find_damage, find_damage
+from glimpse.pipelines.stream_damage import can_find_damage, find_damage, find_picture_damage
 from glimpse.pipelines.video_error import VideoError, display_name
 from glimpse.pipelines.video_source import open_video, video_sha256
 
@@ -19,7 +19,8 @@ _DAMAGE_SHARE = 10
 def check_video(job, progress):
     """Decodes a video from its first frame to its last.
 
-    Where PyAV is installed and OpenCV noticed nothing, PyAV looks for damage inside the packets.
+    Where PyAV is installed and OpenCV noticed nothing, PyAV looks for damage inside the packets
+    and JPEG pictures.
 
     Args:
         job: Dict of path, an absolute path, and segments, a list of [start, end, unit].
@@ -59,7 +60,7 @@ def check_video(job, progress):
         return facts | _corrupt("decoding it needs more memory than a process may take", path)
     except Exception as error:  # whatever a damaged file makes a decoder raise is about the file
         if isinstance(error, OSError) and error.strerror:
-            text = f"cannot be read ({error.strerror})"
+            text = f"{_picture_in(path, error.filename)}cannot be read ({error.strerror})"
         else:
             text = (
                 str(error) if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
@@ -74,12 +75,19 @@ def file_state(path):
     Raises:
         OSError: If it cannot be read.
     """
-    files = [path]
+    states = counted = [os.stat(path)]
     if os.path.isdir(path):
-        files += [entry.path for entry in os.scandir(path)]
-    states = [os.stat(file) for file in files]
-    counted = states[1:] or states
+        # What `video_sha256` reads.
+        counted = [os.stat(entry.path) for entry in os.scandir(path) if entry.is_file()]
+        states = states + counted
     return [sum(s.st_size for s in counted), max(s.st_mtime_ns for s in states)]
+
+
+def _picture_in(path, file):
+    """Names the file of a folder that an error is about, as the first word of its reason."""
+    if not isinstance(file, (str, bytes)) or os.fsdecode(file) == os.fsdecode(path):
+        return ""
+    return f"the picture {ascii(os.path.basename(os.fsdecode(file)))} "
 
 
 def _loops(path):
@@ -116,8 +124,10 @@ def _facts(reader, segments):
 
 
 def _warnings(reader):
-    if reader.warnings or not reader.decoder.startswith("opencv") or not can_find_damage():
+    if reader.warnings or reader.decoder.startswith("pyav") or not can_find_damage():
         return reader.warnings
+    if hasattr(reader, "encoded_pictures"):
+        return find_picture_damage(reader.path)
     try:
         return find_damage(reader.path, threads=1)
     except VideoError:  # OpenCV alone reads it: nothing is told of its inside

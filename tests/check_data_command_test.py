@@ -5,7 +5,9 @@ import os
 import pathlib
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.manifest import read_manifest, usable_clips
@@ -17,6 +19,8 @@ from glimpse.pipelines.video_source import open_video, video_sha256
 from tests import broken_files
 from tests.numbered_videos import write_video
 from tests.run_command import run_command
+from tests.sports_trees import write_pictures, write_seq
+from tests.video_damage_test import write_moving
 
 
 def check(folder, *flags, output=None):
@@ -190,6 +194,97 @@ def test_every_reader_refuses_what_the_check_refuses(tmp_path, kind):
     broken_files.BROKEN[kind](path)
     with pytest.raises(VideoError):
         open_video(path)
+
+
+def damaged(path, start, length):
+    """Noise in the place of some bytes: the file's length and its start and end stay."""
+    content = bytearray(path.read_bytes())
+    content[start : start + length] = np.random.default_rng(0).bytes(length)
+    path.write_bytes(content)
+
+
+def test_damage_inside_packets_is_corrupt(tmp_path):
+    path = write_moving(tmp_path / "clip.mp4", "libx264", {"bf": "2"})
+    facts = check_one(path)
+    assert (facts["status"], facts["num_frames"], facts["warnings"]) == ("found", 60, [])
+    damaged(path, path.stat().st_size // 2, 20)
+    with open_video(path) as reader:
+        assert sum(1 for _ in reader) == 60 and not reader.warnings
+    facts = check_one(path)
+    assert facts["num_frames"] == 60
+    assert "frames hold pictures that were completed by guessing" in facts["warnings"][0]
+    write_video(tmp_path / "whole.mp4")
+    status, manifest = check(tmp_path, "--plain", output=tmp_path / "manifest.jsonl")
+    assert status == 1
+    assert [(r["path"], r["status"]) for r in manifest.records] == [
+        ("clip.mp4", "corrupt"), ("whole.mp4", "found"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("image_format", [102, 103, 201])
+def test_damage_inside_the_pictures_of_a_seq_file(tmp_path, image_format):
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8))
+    path = write_seq(tmp_path / "a.seq", frames=frames, image_format=image_format)
+    assert (check_one(path)["status"], check_one(path)["warnings"]) == ("found", [])
+    damaged(path, path.stat().st_size // 2, 200)
+    facts = check_one(path)
+    assert facts["num_frames"] == 3
+    assert facts["warnings"][0].startswith(
+        "1 of its 3 pictures are JPEG pictures with damage inside, and decode to something else; "
+        "the first is a.seq: frame 2, at byte "
+    )
+
+
+def test_damage_inside_the_pictures_of_a_folder(tmp_path):
+    folder = write_pictures(tmp_path / "a.mp4", ["1.jpg", "2.png", "3.jpg", "4.jpg"], 192, 256)
+    assert (check_one(folder)["status"], check_one(folder)["warnings"]) == ("found", [])
+    for name in ("3.jpg", "4.jpg"):
+        damaged(folder / name, (folder / name).stat().st_size // 2, 200)
+    facts = check_one(folder)
+    assert (facts["status"], facts["num_frames"]) == ("found", 4)
+    assert facts["warnings"] == [
+        "2 of its 4 pictures are JPEG pictures with damage inside, and decode to something else; "
+        "the first is a.mp4/3.jpg; copy it again."
+    ]
+    status, manifest = check(tmp_path, "--plain", output=tmp_path / "manifest.jsonl")
+    assert (status, manifest.records[0]["status"]) == (1, "corrupt")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"progressive": True},
+        {"optimize": True, "quality": 100, "subsampling": 0},
+        {"subsampling": "4:1:1", "restart_marker_blocks": 2},
+        {"mode": "L"},
+        {"mode": "CMYK"},
+        {"quality": 1, "tail": bytes(300)},
+    ],
+)
+def test_whole_jpegs_of_all_kinds_are_found(tmp_path, options):
+    tail, mode = options.get("tail", b""), options.get("mode", "RGB")
+    noise = np.random.default_rng(0).integers(0, 256, (37, 53, 3), np.uint8)
+    options = {name: value for name, value in options.items() if name not in ("tail", "mode")}
+    (tmp_path / "a").mkdir()
+    Image.fromarray(noise).convert(mode).save(tmp_path / "a/1.jpg", **options)
+    with open(tmp_path / "a/1.jpg", "ab") as file:
+        file.write(tail)
+    facts = check_one(tmp_path / "a")
+    assert (facts["status"], facts["reason"], facts["warnings"]) == ("found", None, [])
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nowhere.jpg", "is no file, or a link that points to none; copy it again."),
+        ("3.jpg", "cannot be read (Too many levels of symbolic links)"),
+    ],
+)
+def test_a_picture_that_is_a_broken_link_is_named(tmp_path, target, words):
+    folder = write_pictures(tmp_path / "a", ["1.jpg", "2.jpg"])
+    (folder / "3.jpg").symlink_to(target)
+    facts = check_one(folder)
+    assert (facts["status"], facts["reason"]) == ("corrupt", f"the picture '3.jpg' {words}")
 
 
 def test_summary_and_exit_status(tmp_path, capsys):
