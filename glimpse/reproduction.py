@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import glimpse
+from glimpse.models import C3D
 from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.data_check import check_data
 from glimpse.pipelines.evaluation import evaluate
@@ -34,8 +35,9 @@ _MEASURES = {
 class Reproduction:
     """The steps of one recipe on one data set; whatever is there already is used again.
 
-    Writes `manifest.jsonl`, `cache/` (the features of all recipes), `features/NAME/index.json` and
-    `runs/RECIPE/` with the run and `test.json`.
+    Writes `manifest.jsonl` (`manifest_16_frames.jsonl` where every clip needs as many), `cache/`
+    with the features of all recipes, `features/NAME/index.json` and `runs/RECIPE/` with the run
+    and `test.json`.
 
     Args:
         recipe: Name of a published number's recipe, or of an ensemble's.
@@ -126,8 +128,8 @@ class Reproduction:
         """Before hours of work: everything that the recipes need must have been given."""
         needed = {}
         for plan in self._plans():
-            for features in (plan.features, plan.attended):
-                if features is not None and features.backbone != "pixels":
+            for features in plan.needs:
+                if features.backbone != "pixels":
                     needed[features.name] = features
             if plan.needs_start:
                 self._find_start(plan)
@@ -151,9 +153,12 @@ class Reproduction:
                 raise FileNotFoundError(f"--backbones={name}={file}: no such file.")
 
     def _check_data(self):
-        path = self.folder / "manifest.jsonl"
+        read = {features.backbone for plan in self._plans() for features in plan.needs}
+        # A clip of fewer frames than a backbone reads at a time has no features.
+        least = C3D.frames_per_input if "c3d" in read else 1
+        path = self.folder / f"manifest{'' if least == 1 else f'_{least}_frames'}.jsonl"
         if not path.is_file():
-            check_data(self._clip_set, path, progress=self._progress)
+            check_data(self._clip_set, path, min_frames=least, progress=self._progress)
         self._usable = usable_clips(self._clip_set, read_manifest(path), self._allow_missing)
         self._manifest_sha256 = file_sha256(path)
 
@@ -190,7 +195,7 @@ class Reproduction:
             manifest_sha256=self._manifest_sha256,
             progress=self._progress,
         )
-        print(f"{needed.name}: {index.seen} of {index.expected} clips")
+        print(f"{needed.name}: {index.seen} of {sum(index.expected_in.values())} clips")
         return folder
 
     def _backbone_of(self, needed):

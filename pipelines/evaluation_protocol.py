@@ -51,7 +51,11 @@ class EvaluationProtocol:
         """Returns this protocol with the choices that are not None; "custom" if one differs."""
         chosen = {name: value for name, value in choices.items() if value is not None}
         other = dataclasses.replace(self, **chosen)
-        return self if other == self else dataclasses.replace(other, name=f"custom ({self.name})")
+        if other == self:
+            return self
+        if self.name.startswith("custom"):
+            return other
+        return dataclasses.replace(other, name=f"custom ({self.name})")
 
 
 # Sharma et al. 2015, section 4.2: the mean of the class probabilities over all steps and blocks.

@@ -3,9 +3,12 @@
 Torabi and Sigal, "Action Classification and Highlighting in Videos", 2017, section 4.4.
 """
 
+import dataclasses
+
 import numpy as np
 
 from glimpse.pipelines.answer_scores import score_answers
+from glimpse.pipelines.evaluation_protocol import METRICS, EvaluationProtocol
 
 # What two results must share to be about the same clips, scored the same way.
 _SHARED = ("dataset", "split_hash")
@@ -51,9 +54,10 @@ def fuse(results, names=None, interpolated=None):
         score_answers(each, labels, videos, classes, level, interpolated)
         for each in (scores, *answers)
     )
-    protocol = {**first["stamp"]["protocol"], "interpolated": interpolated}
+    protocol = EvaluationProtocol(**first["stamp"]["protocol"])
     # Steps and windows have no answers of an ensemble: members may step at other rates.
-    metric = protocol["metric"] if protocol["metric"] in measures else "clip_accuracy"
+    metric = protocol.metric if protocol.metric in measures else "clip_accuracy"
+    protocol = protocol.changed(interpolated=interpolated, metric=metric)
     return {
         "model": "ensemble of " + ", ".join(names),
         "split": first["split"],
@@ -76,7 +80,8 @@ def fuse(results, names=None, interpolated=None):
         ],
         "stamp": {
             **first["stamp"],
-            "protocol": protocol,
+            "protocol": dataclasses.asdict(protocol),
+            "metric": METRICS[metric],
             "pooling": _rule(first) + _OF_MEMBERS,
         },
     }

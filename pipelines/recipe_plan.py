@@ -66,6 +66,11 @@ class RecipePlan:
     needs_start: bool
     numbers: tuple
 
+    @property
+    def needs(self):
+        """The features that it reads, those of an ensemble's members not included."""
+        return tuple(each for each in (self.features, self.attended) if each is not None)
+
 
 def plan_recipe(name):
     """Returns the `RecipePlan` of a recipe of a published number.

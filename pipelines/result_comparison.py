@@ -10,6 +10,7 @@ COMPARED = (
     "split_hash",
     "protocol",
     "sampling",
+    "seed",
     "seen",
     "expected",
     "left_out",

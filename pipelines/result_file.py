@@ -49,6 +49,9 @@ def _faults(results):
     """What is wrong with a dict of the right keys, in words."""
     yield from _wrong_kinds(results, _KEYS, "")
     yield from _wrong_kinds(results["stamp"], _STAMP_KEYS, "stamp: ")
+    yield from _wrong_kinds(results["headline"], {"metric": str}, "headline: ")
+    if not _is_score(results["headline"].get("value")):
+        yield f"headline: value is {results['headline']['value']!r}"
     names = results["label_names"]
     if not names or not all(isinstance(name, str) for name in names):
         yield "label_names are no names of classes"

@@ -56,6 +56,7 @@ CHANGES = {
     "seen.test": lambda r: r["stamp"]["seen"].update(test=1),
     "split": lambda r: r.update(split="val"),
     "clips": lambda r: r["clips"].pop(),
+    "seed": lambda r: r["stamp"].update(seed=7),
 }
 
 

@@ -151,6 +151,7 @@ def spoilt(change):
         ("[1]", "is no result of `glimpse evaluate`, but another JSON file"),
         (spoilt(lambda r: r.pop("interpolated")), r"no interpolated\); evaluate again"),
         (spoilt(lambda r: r.update(label_names="run")), "label_names is missing or no list"),
+        (spoilt(lambda r: r.update(headline={})), "headline: metric is missing"),
         (spoilt(lambda r: r.update(clips=[])), "no clips"),
         (spoilt(lambda r: r.update(clips=[3])), "clip 1: is no record"),
         (spoilt(lambda r: r.update(stamp={"dataset": "d"})), "stamp: split_hash is missing"),
@@ -182,3 +183,17 @@ def test_whole_results_are_read(tmp_path):
 
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))
+
+
+def test_what_an_ensemble_changes_of_the_protocol_is_in_its_stamp():
+    frames = dataclasses.asdict(find_protocol("ucf_sports"))
+    members = [result(FIRST), result(SECOND)]
+    for member in members:
+        member["stamp"] = {**STAMP, "protocol": frames}
+    fused = fuse(members)
+    assert fused["headline"]["metric"] == fused["stamp"]["protocol"]["metric"] == "clip_accuracy"
+    assert fused["stamp"]["protocol"]["name"] == "custom (ucf_sports)"
+    assert "accuracy of clips" in fused["stamp"]["metric"]
+    enveloped = fuse([result(FIRST), result(SECOND)], interpolated=True)
+    assert enveloped["stamp"]["protocol"]["name"] == "custom (general)"
+    assert enveloped["stamp"]["protocol"]["interpolated"] is True

@@ -25,17 +25,26 @@ from tests.run_command import run_command
 
 NAMES = sorted({number.recipe for number in read_published_numbers()})
 TREES = {
-    "ucf11": functools.partial(dataset_trees.make_ucf11, clips=1, groups=4, broken=False),
-    "hmdb51": functools.partial(dataset_trees.make_hmdb51, quirks=False),
-    "hollywood2": functools.partial(dataset_trees.make_hollywood2, quirks=False, num_frames=32),
+    "ucf11": functools.partial(dataset_trees.make_ucf11, clips=1, groups=4),
+    "hmdb51": dataset_trees.make_hmdb51,
+    "hollywood2": functools.partial(dataset_trees.make_hollywood2, num_frames=32),
     "activitynet": functools.partial(
-        dataset_trees.make_activitynet, train=1, test=1, quirks=False, num_frames=200
+        dataset_trees.make_activitynet, train=2, test=1, num_frames=194
     ),
     "ucf_sports": functools.partial(sports_trees.make_ucf_sports, sequences=3),
-    "olympic_sports": functools.partial(sports_trees.make_olympic_sports, quirks=False),
+    "olympic_sports": functools.partial(sports_trees.make_olympic_sports),
 }
-# Sequences that a tree leaves out of an official number.
-ABSENT = {"ucf_sports": 150 - 3 * 13}
+# So many of ActivityNet's few clips that some of them have 192 frames.
+OPTIONS = {"activitynet": {"val_fraction": 0.5}}
+# Clips that each tree lacks, or has broken; ActivityNet's further ones are too short for C3D.
+ABSENT = {
+    "ucf11": 1,
+    "hmdb51": 1,
+    "activitynet": 2,
+    "ucf_sports": 150 - 3 * 13,
+    "olympic_sports": 1,
+}
+SHORT = {"activitynet": 1}
 # Metric, level and rule of each data set's papers.
 PROTOCOLS = {
     "ucf11": ("clip_accuracy", "clip", "mean"),
@@ -91,7 +100,7 @@ def reproduce(tmp_path_factory, backbones):
     @functools.cache
     def clips(dataset):
         (place / dataset).mkdir()
-        return read_clips(TREES[dataset](place / dataset), dataset)
+        return read_clips(TREES[dataset](place / dataset), dataset, **OPTIONS.get(dataset, {}))
 
     @functools.cache
     def run(name):
@@ -104,7 +113,7 @@ def reproduce(tmp_path_factory, backbones):
                 start = place / "activitynet_runs"
             elif each.needs_start:
                 start = "scratch"
-        needed = [f.name for each in plans for f in (each.features, each.attended) if f]
+        needed = [features.name for each in plans for features in each.needs]
         reproduction = Reproduction(
             name,
             clips(plan.dataset),
@@ -113,7 +122,7 @@ def reproduce(tmp_path_factory, backbones):
             changes=small(plans[0].recipe),
             start=start,
             eval_windows=2 if name.startswith("torabi") else None,
-            allow_missing=ABSENT.get(plan.dataset, 0),
+            allow_missing=ABSENT.get(plan.dataset, 0) + SHORT.get(plan.dataset, 0),
             progress=False,
         )
         return reproduction, reproduction.run()
@@ -130,7 +139,11 @@ def small(name):
     kind = type(make_classifier(config, ["a", "b"])).__name__
     options = {**config.model_options, **SMALL[kind]}
     batch = 2 if kind == "C3DClassifier" else 24
-    return {"epochs": 1, "batch_size": batch, "model_options": json.dumps(options)}
+    changes = {"epochs": 1, "batch_size": batch}
+    if kind == "C3DClassifier":
+        # Weights drawn anew do not bear what the published ones do.
+        options["scale"], changes["learning_rate"] = 1 / 128, 1e-6
+    return {**changes, "model_options": json.dumps(options)}
 
 
 @pytest.mark.slow
@@ -145,7 +158,8 @@ def test_every_recipe_meets_its_data(reproduce, name):
     assert results["headline"]["metric"] == metric
     assert 0 <= results["headline"]["value"] <= 1
     stamp = results["stamp"]
-    assert stamp["missing"] == ABSENT.get(dataset, 0)
+    lost = stamp["missing"] - ABSENT.get(dataset, 0)
+    assert 0 <= lost <= SHORT.get(dataset, 0)
     absent = stamp["expected"]["test"] - stamp["seen"]["test"]
     assert stamp["seen"]["test"] == len(results["clips"]) and 0 <= absent <= stamp["missing"]
     rows = reproduction.table(results)
@@ -171,6 +185,7 @@ def test_the_command_goes_from_files_to_the_papers_number(ucf11, tmp_path, backb
         f"--output={tmp_path / 'runs'}",
         f"--backbones=googlenet={backbones['googlenet']}",
         '--changes={"epochs": 1}',
+        "--allow_missing=1",
     ]
     assert run_command("reproduce", *arguments) == 0
     out = capsys.readouterr().out

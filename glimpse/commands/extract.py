@@ -99,8 +99,9 @@ def main(argv):
 
 def _print_counts(index):
     frames = sum(clip.video_frames for clip in index.entries)
+    asked = sum(index.expected_in.values()) if index.limit is None else index.expected
     print(
-        f"{_OUTPUT.value}: {index.seen} of {index.expected} clips, {frames} frames, "
+        f"{_OUTPUT.value}: {index.seen} of {asked} clips, {frames} frames, "
         f"{len(index.failed)} failed, features {tuple(index.feature_shape)} {index.dtype}."
     )
     seen, missing = index.seen_in, collections.Counter(clip["split"] for clip in index.missing)
