@@ -79,8 +79,8 @@ class ClipSet:
         protocol: Name of the official data set whose rules of evaluation hold ("hollywood2"), or
             None.
         split_name: Which of several splits this is, such as "split 1" or "groups, seed 0".
-        missing: Dicts of clip_id, path, split and reason: clips that the split lists and that are
-            not there.
+        missing: Dicts of clip_id, path, split, label and reason: clips that the split lists and
+            that are not there, or cannot be used.
         left_out: {reason in words: number of clips}, for what the reader left out on purpose.
     """
 
@@ -101,9 +101,14 @@ class ClipSet:
 
     @property
     def split_hash(self):
-        """SHA-256 over the sorted (split, clip_id, label name): says who is in which split."""
+        """SHA-256 over the sorted (split, clip_id, label name): says who is in which split.
+
+        Missing clips count: it is the same for whoever lacks some files of a data set.
+        """
         digest = hashlib.sha256()
-        for entry in sorted((c.split, c.clip_id, self._named(c.label)) for c in self.clips):
+        listed = [(c.split, c.clip_id, self._named(c.label)) for c in self.clips]
+        listed += [(c["split"], c["clip_id"], self._named(c["label"])) for c in self.missing]
+        for entry in sorted(listed):
             digest.update(json.dumps(entry).encode())
         return digest.hexdigest()
 
@@ -137,8 +142,8 @@ def read_clips(folder, dataset=None, split_file=None, compare_files=True, **opti
 
     Raises:
         ValueError: If there is no such data set, option, file or folder, the folder is not laid out
-            as the data set is, a clip, video or group stands in two splits, or the split file was
-            changed or is of other clips.
+            as the data set is or has no clip, a clip, video or group stands in two splits, or the
+            split file was changed or is of other clips.
     """
     # Imported here, since these name the splits of this module.
     from glimpse.pipelines.saved_split import apply_split, save_split
@@ -148,6 +153,11 @@ def read_clips(folder, dataset=None, split_file=None, compare_files=True, **opti
     if not os.path.exists(folder):
         raise ValueError(f"{folder}: no such folder; give the folder of a data set.")
     clip_set = reader(folder, **options)
+    if not clip_set.clips and not clip_set.missing:
+        left_out = "; ".join(f"{count} {what}" for what, count in clip_set.left_out.items())
+        raise ValueError(
+            f"{folder}: has no clip to read" + (f"; left out: {left_out}." if left_out else ".")
+        )
     if split_file is not None and os.path.exists(split_file):
         clip_set = apply_split(clip_set, split_file, options)
     refuse_overlap(clip_set.clips, compare_files)

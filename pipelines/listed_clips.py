@@ -12,16 +12,22 @@ def separate_missing(clips):
         clips: `Clip`s.
 
     Returns:
-        (clips, missing): those that are there, and a dict of clip_id, path, split and reason for
-        each other, both tuples.
+        (clips, missing): those that are there, and a `missing_clip` for each other, both tuples.
     """
     there = {path: os.path.exists(path) for path in {clip.path for clip in clips}}
-    missing = [
-        {"clip_id": c.clip_id, "path": c.path, "split": c.split, "reason": "no such file"}
-        for c in clips
-        if not there[c.path]
-    ]
+    missing = [missing_clip(clip, "no such file") for clip in clips if not there[clip.path]]
     return tuple(clip for clip in clips if there[clip.path]), tuple(missing)
+
+
+def missing_clip(clip, reason):
+    """Returns what `ClipSet.missing` holds of a clip that is listed and cannot be used."""
+    return {
+        "clip_id": clip.clip_id,
+        "path": clip.path,
+        "split": clip.split,
+        "label": clip.label,
+        "reason": reason,
+    }
 
 
 def folder_with(folder, name):
@@ -32,7 +38,7 @@ def folder_with(folder, name):
     """
     if os.path.exists(os.path.join(folder, name)):
         return folder
-    inside = sorted(entry.path for entry in os.scandir(folder) if entry.is_dir())
+    inside = sorted(entry.path for entry in os.scandir(folder) if os.path.isdir(entry.path))
     holding = [path for path in inside if os.path.exists(os.path.join(path, name))]
     if len(holding) == 1:
         return holding[0]

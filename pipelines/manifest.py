@@ -3,16 +3,17 @@
 import collections
 import dataclasses
 import json
-import os
 
+from glimpse.pipelines.listed_clips import missing_clip
 from glimpse.pipelines.partial_file import partial_file
+from glimpse.pipelines.video_check import file_state
 from glimpse.pipelines.video_error import display_name
 
 FORMAT = "glimpse-manifest"
 VERSION = 1
 STATUSES = ("found", "missing", "corrupt", "short", "duplicate")
 _HEADER_FIELDS = ("dataset", "split_name", "split_hash", "expected", "left_out", "unlisted")
-_RECORD_FIELDS = ("path", "clip_ids", "splits", "status", "reason")
+_RECORD_FIELDS = ("path", "clip_ids", "splits", "status", "reason", "sha256", "bytes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Manifest:
                 elif segment and segment["reason"]:
                     found.append({**clip, "status": "short", "reason": segment["reason"]})
         return found
+
+    def hashes(self, clips):
+        """{path: SHA-256 that was checked} of `Clip`s, for `extract_features`."""
+        found = {clip_id: r["sha256"] for r in self.records for clip_id in r["clip_ids"]}
+        return {clip.path: found[clip.clip_id] for clip in clips}
 
     def save(self, path):
         """Writes the manifest, whole or not at all."""
@@ -136,7 +142,8 @@ def usable_clips(clip_set, manifest, allow_missing=0):
 
     Raises:
         ValueError: If more clips are unusable, the manifest is of another data set or split, has no
-            record of a clip, or a file is no longer the one that was checked.
+            record of a clip, or a file has another size than when it was checked. That its bytes
+            are the same is for `extract_features` to see, given `Manifest.hashes`.
     """
     _refuse_another(clip_set, manifest.header)
     records = {clip_id: record for record in manifest.records for clip_id in record["clip_ids"]}
@@ -150,9 +157,7 @@ def usable_clips(clip_set, manifest, allow_missing=0):
             )
         if clip.clip_id in unusable:
             entry = unusable[clip.clip_id]
-            reason = f"{entry['status']}: {entry['reason']}"
-            place = {"clip_id": clip.clip_id, "path": clip.path, "split": clip.split}
-            missing.append({**place, "reason": reason})
+            missing.append(missing_clip(clip, f"{entry['status']}: {entry['reason']}"))
         else:
             _refuse_changed(clip, records[clip.clip_id]["bytes"])
             kept.append(clip)
@@ -181,10 +186,8 @@ def _refuse_another(clip_set, header):
 
 
 def _refuse_changed(clip, checked):
-    if os.path.isdir(clip.path):
-        return
     try:
-        now = os.path.getsize(clip.path)
+        now = file_state(clip.path)[0]
     except OSError as error:
         raise ValueError(
             f"{display_name(clip.path)}: was there when it was checked ({error.strerror}); run "

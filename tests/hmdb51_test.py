@@ -1,4 +1,5 @@
 import collections
+import logging
 import shutil
 
 import pytest
@@ -19,7 +20,10 @@ def split_ids(clip_set):
 
 def test_the_files_say_who_is_in_train_and_test(tree):
     clip_set = read_clips(tree, "hmdb51", val_fraction=0)
-    assert (clip_set.protocol, clip_set.split_name) == ("hmdb51", "split 1, no val")
+    assert (clip_set.protocol, clip_set.split_name) == (
+        "hmdb51",
+        "split 1 (103/51 clips, 51 classes without 70/30), no val",
+    )
     assert clip_set.label_names == LABEL_NAMES and len(LABEL_NAMES) == 51
     assert LABEL_NAMES == tuple(sorted(LABEL_NAMES))
     # Of four clips, number 1 is in test and number 2 is not used.
@@ -37,6 +41,7 @@ def test_listed_but_missing(tree):
         "clip_id": "wave/gone_wave_u_nm_np1_fr_goo_0",
         "path": str(tree / "hmdb51_org/wave/gone_wave_u_nm_np1_fr_goo_0.avi"),
         "split": "train",
+        "label": 50,
         "reason": "no such file",
     }
 
@@ -54,7 +59,7 @@ def test_three_splits_are_three(tree):
         for n in (1, 2, 3)
     ]
     assert all(len(ids) == 51 for ids in tested) and len(set.union(*tested)) == 3 * 51
-    assert read_clips(tree, "hmdb51", split_number=3).split_name.startswith("split 3, val 15 %")
+    assert read_clips(tree, "hmdb51", split_number=3).split_name.startswith("split 3 (")
     with pytest.raises(ValueError, match="split_number must be 1, 2 or 3, got 4"):
         read_clips(tree, "hmdb51", split_number=4)
 
@@ -130,6 +135,49 @@ def test_lines_that_are_none(tree, tmp_path, line, message):
     (other / "testTrainMulti_7030_splits/wave_test_split1.txt").unlink()
     with pytest.raises(ValueError, match="wave_test_split1.txt: is missing; unpack all 153"):
         read_clips(other, "hmdb51")
+
+
+def full_lists(folder):
+    """The 153 split files with 70 and 30 clips of each class, without any video but one."""
+    splits = folder / "testTrainMulti_7030_splits"
+    splits.mkdir(parents=True)
+    for label_name in LABEL_NAMES:
+        rows = [f"{n}.avi {1 if n < 70 else 2 if n < 100 else 0} " for n in range(103)]
+        for number in (1, 2, 3):
+            (splits / f"{label_name}_test_split{number}.txt").write_text("\r\n".join(rows))
+    (folder / "hmdb51_org/wave").mkdir(parents=True)
+    (folder / "hmdb51_org/wave/0.avi").write_bytes(b"wave")
+    return folder
+
+
+def test_lists_that_are_cut_off_are_said(tmp_path, caplog):
+    folder = full_lists(tmp_path)
+    whole = read_clips(folder, "hmdb51", val_fraction=0)
+    assert whole.split_name == "split 1, no val" and not caplog.records
+    assert whole.expected == {"train": 3570, "test": 1530}
+    table = folder / "testTrainMulti_7030_splits/run_test_split1.txt"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join(lines[:72]))
+    with caplog.at_level(logging.WARNING):
+        cut = read_clips(folder, "hmdb51", val_fraction=0)
+    assert cut.split_name == "split 1 (3570/1502 clips, 1 classes without 70/30), no val"
+    assert "1 of 51 classes have other numbers" in caplog.text
+    assert "run has 70 and 2." in caplog.text
+    # The other splits' lists are whole.
+    assert read_clips(folder, "hmdb51", split_number=2, val_fraction=0).split_name == (
+        "split 2, no val"
+    )
+    for kept, split in ((lines[:70], "test"), (lines[70:], "train"), ([], "train")):
+        table.write_text("\n".join(kept))
+        with pytest.raises(ValueError, match=f"run_test_split1.txt: lists no {split} clip"):
+            read_clips(folder, "hmdb51")
+
+
+def test_a_file_in_the_place_of_a_class(tmp_path):
+    folder = full_lists(tmp_path)
+    (folder / "hmdb51_org/walk").write_bytes(b"packed")
+    with pytest.raises(ValueError, match="hmdb51_org/walk: must be the folder of that class"):
+        read_clips(folder, "hmdb51")
 
 
 if __name__ == "__main__":

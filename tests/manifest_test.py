@@ -42,7 +42,7 @@ def statuses(manifest):
 
 def test_every_status_and_field(tmp_path):
     gone = {"clip_id": "lost", "path": str(tmp_path / "b/lost.avi"), "split": "test",
-            "reason": "the split lists it"}  # fmt: skip
+            "label": 0, "reason": "the split lists it"}  # fmt: skip
     clip_set = make_clips(
         tmp_path,
         {
@@ -261,6 +261,36 @@ def checked(folder, **files):
     return clip_set, dataclasses.replace(manifest, records=tuple(records))
 
 
+def test_a_clip_set_without_clips_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="The data set ours holds no clips"):
+        check(ClipSet("ours", ("run",), ()), tmp_path)
+    gone = {"clip_id": "lost", "path": None, "split": "test", "label": 0, "reason": "none"}
+    manifest = check(ClipSet("ours", ("run",), (), missing=(gone,)), tmp_path)
+    assert statuses(manifest) == [(None, "missing")]
+
+
+def test_hashes_by_path(tmp_path):
+    clip_set, manifest = checked(tmp_path, a=("train", {}), b=("test", {}), c=("test", {}))
+    first, *_, last = clip_set.clips
+    assert manifest.hashes([first, last]) == {first.path: f"{0:064x}", last.path: f"{2:064x}"}
+
+
+def test_the_size_of_a_folder_is_that_of_its_pictures(tmp_path):
+    clip_set, manifest = checked(tmp_path, a=("train", {}))
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(bytes(5))
+    (folder / "2.jpg").write_bytes(bytes(7))
+    (clip,) = clip_set.clips
+    clip_set = dataclasses.replace(clip_set, clips=(dataclasses.replace(clip, path=str(folder)),))
+    record = {**manifest.records[0], "bytes": 12}
+    manifest = dataclasses.replace(manifest, records=(record,))
+    assert usable_clips(clip_set, manifest) == clip_set
+    (folder / "2.jpg").write_bytes(bytes(8))
+    with pytest.raises(ValueError, match=r"is not the file that was checked .12 bytes then, 13"):
+        usable_clips(clip_set, manifest)
+
+
 def test_usable_clips(tmp_path):
     clip_set, manifest = checked(
         tmp_path,
@@ -272,9 +302,10 @@ def test_usable_clips(tmp_path):
     assert [clip.clip_id for clip in usable.clips] == ["good", "other"]
     assert usable.missing == (
         {"clip_id": "bad", "path": str(tmp_path / "bad.avi"), "split": "train",
-         "reason": "corrupt: is a text"},
+         "label": 0, "reason": "corrupt: is a text"},
     )  # fmt: skip
     assert usable.expected == clip_set.expected == {"train": 2, "test": 1}
+    assert usable.split_hash == clip_set.split_hash  # of the same split, some of it missing
     with pytest.raises(
         ValueError,
         match=r"1 of 3 clips cannot be used \(1 in train\), and allow_missing is 0\. The first: "
@@ -284,7 +315,7 @@ def test_usable_clips(tmp_path):
 
 
 def test_clips_that_the_reader_missed_count(tmp_path):
-    gone = {"clip_id": "lost", "path": None, "split": "test", "reason": "no such file"}
+    gone = {"clip_id": "lost", "path": None, "split": "test", "label": 0, "reason": "none"}
     clip_set = make_clips(tmp_path, {"a": ("train", {})}, missing=[gone])
     manifest = check(clip_set, tmp_path)
     record = {**manifest.records[0], "bytes": os.path.getsize(clip_set.clips[0].path)}
@@ -333,6 +364,7 @@ def whole_manifest(tmp_path_factory):
         (1, lambda text: "\udcff", "line 2: is not JSON"),
         (2, lambda text: text.replace("found", "fine"), "line 3: status 'fine' is none of"),
         (2, lambda text: text.replace('"reason"', '"why"'), "line 3: has no 'reason'"),
+        (2, lambda text: text.replace('"sha256"', '"md5"'), "line 3: has no 'sha256'"),
         (2, lambda text: text.replace('["b"]', '["a"]'), "line 3: the clip 'a' has a second"),
         (2, lambda text: text.replace('["b"]', '["b", "c"]'), "line 3: .* differ in length"),
         (2, lambda text: "", "holds 1 records of the 2"),

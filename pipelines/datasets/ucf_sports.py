@@ -21,7 +21,7 @@ from absl import logging
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.datasets.ucf_sports_boxes import read_boxes
 from glimpse.pipelines.group_split import carve_validation, describe_validation, divide_by_group
-from glimpse.pipelines.listed_clips import folder_with
+from glimpse.pipelines.listed_clips import folder_with, missing_clip
 from glimpse.pipelines.picture_names import is_picture_name
 
 # Folder: (class, number of its sequences). The classes are in alphabetical order.
@@ -69,8 +69,8 @@ def read_ucf_sports(folder, split="random", fold=None, seed=0, val_fraction=0.15
         same without them, but for "sources", which cannot tell what recording they are of.
 
     Raises:
-        ValueError: If one of the 13 folders is missing, the split is none of these, Lan's is asked
-            of less than all sequences, or a file of boxes is damaged.
+        ValueError: If one of the 13 folders is missing, the split is none of these, or a file of
+            boxes is damaged.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}.")
@@ -79,17 +79,12 @@ def read_ucf_sports(folder, split="random", fold=None, seed=0, val_fraction=0.15
             f"fold={fold!r} with split={split!r}: leave_one_out needs a fold from 1 to "
             f"{NUM_CLIPS}, and the others have none."
         )
-    if fold is not None and not 1 <= fold <= NUM_CLIPS:
+    if fold is not None and not (isinstance(fold, int) and 1 <= fold <= NUM_CLIPS):
         raise ValueError(f"fold must be from 1 to {NUM_CLIPS}, got {fold!r}.")
     root = _find_root(folder)
     left_out = collections.Counter()
     found = [_read_sequence(root, directory, name, left_out) for directory, name in _sequences()]
     absent = {clip.clip_id: reason for clip, reason in found if reason}
-    if split == "lan" and absent:
-        raise ValueError(
-            f"split=lan: {root} lacks {len(absent)} of the {NUM_CLIPS} sequences that Lan et al. "
-            f"divide, such as {next(iter(absent))}; unpack all of UCF Sports, or take another."
-        )
     if absent:
         logging.warning("%s: lacks %d of UCF Sports' 150 sequences.", ascii(root), len(absent))
     clips = _divided([clip for clip, _ in found], split, fold, seed)
@@ -99,11 +94,7 @@ def read_ucf_sports(folder, split="random", fold=None, seed=0, val_fraction=0.15
     unit = "recording" if split == "sources" else "sequence"
     split_name = _split_name(split, fold, seed) + f" ({counts['train']}/{counts['test']} clips), "
     split_name += describe_validation(val_fraction, seed, unit)
-    missing = [
-        {"clip_id": c.clip_id, "path": c.path, "split": c.split, "reason": absent[c.clip_id]}
-        for c in clips
-        if c.clip_id in absent
-    ]
+    missing = [missing_clip(clip, absent[clip.clip_id]) for clip in clips if clip.clip_id in absent]
     return ClipSet(
         "UCF Sports",
         LABEL_NAMES,
@@ -196,11 +187,11 @@ def _look_for_others(root, left_out):
     unknown, known = [], {"/".join(sequence) for sequence in _sequences()}
     for entry in os.scandir(root):
         if entry.name not in FOLDERS:
-            unknown.append(entry.name + "/" * entry.is_dir())
+            unknown.append(entry.name + "/" * os.path.isdir(entry.path))
             continue
         for inner in os.scandir(entry.path):
             name = f"{entry.name}/{inner.name}"
-            if not inner.is_dir():
+            if not os.path.isdir(inner.path):
                 unknown.append(name)
             elif name not in known:
                 left_out["folders beyond the 150 sequences"] += 1
