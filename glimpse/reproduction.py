@@ -159,7 +159,9 @@ class Reproduction:
         path = self.folder / f"manifest{'' if least == 1 else f'_{least}_frames'}.jsonl"
         if not path.is_file():
             check_data(self._clip_set, path, min_frames=least, progress=self._progress)
-        self._usable = usable_clips(self._clip_set, read_manifest(path), self._allow_missing)
+        manifest = read_manifest(path)
+        self._usable = usable_clips(self._clip_set, manifest, self._allow_missing)
+        self._checked = manifest.hashes(self._usable.clips)
         self._manifest_sha256 = file_sha256(path)
 
     def _run_recipe(self, plan):
@@ -193,6 +195,7 @@ class Reproduction:
             cache=self.folder / "cache",
             allow_missing=self._allow_missing,
             manifest_sha256=self._manifest_sha256,
+            checked=self._checked,
             progress=self._progress,
         )
         print(f"{needed.name}: {index.seen} of {sum(index.expected_in.values())} clips")

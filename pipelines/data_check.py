@@ -53,7 +53,8 @@ def check_data(
         The `Manifest`.
 
     Raises:
-        ValueError: If an argument is out of range, or another process is writing this manifest.
+        ValueError: If an argument is out of range, the clip set holds no clips, or another process
+            is writing this manifest.
         FileNotFoundError: If the folder of `path` does not exist.
     """
     for name, value in (("min_frames", min_frames), ("workers", 1 if workers is None else workers)):
@@ -61,6 +62,8 @@ def check_data(
             raise ValueError(f"{name} must be at least 1, got {value!r}.")
     if not timeout > 0:
         raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}.")
+    if not clip_set.clips and not clip_set.missing:
+        raise ValueError(f"The data set {clip_set.name} holds no clips.")
     path = pathlib.Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"The folder of {path} does not exist: create it first.")

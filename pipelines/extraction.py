@@ -33,6 +33,7 @@ def extract_features(
     cache=None,
     allow_missing=0,
     manifest_sha256=None,
+    checked=None,
     runner=None,
 ):
     """Extracts the features of all clips into a folder, going on where an earlier call stopped.
@@ -71,6 +72,8 @@ def extract_features(
             `folder`.
         allow_missing: Clips of the data set's splits that may be missing or could not be decoded.
         manifest_sha256: Hash of the manifest by which the clips were chosen, for the index.
+        checked: {path: SHA-256 that its video must have}, from `Manifest.hashes`; a clip of
+            another video counts as one that could not be decoded. None: any.
         runner: Where to extract: None: here; or a function (`ExtractionStep`, list of
             `PlannedVideo`) to the step's outcomes, such as a `BeamExtraction`.
 
@@ -97,7 +100,7 @@ def extract_features(
         flips=flips,
         threads=decode_threads or (2 if (os.cpu_count() or 1) > 3 else 1),
     )
-    videos = plan_videos(clips, function.frames_per_input)
+    videos = plan_videos(clips, function.frames_per_input, checked)
     if runner is None:
         outcomes = _extract_here(step, videos, function, progress)
     else:

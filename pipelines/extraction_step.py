@@ -143,6 +143,11 @@ class _VideoWork:
             video = video_sha256(self.video.path)
         except OSError as error:
             raise VideoError(f"{self.name}: cannot be read ({error.strerror}).") from error
+        if self.video.checked_sha256 not in (None, video):
+            raise VideoError(
+                f"{self.name}: is not the file that was checked (its SHA-256 is another); run "
+                "`glimpse check-data` again."
+            )
         self.decoder = decoder
         parts = []
         for segment in self.video.parts:

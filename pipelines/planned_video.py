@@ -15,14 +15,16 @@ class PlannedVideo:
             or None for the whole video.
         clips: One (number of the clip, its part's place in `parts`, its `Segment` or None) for
             each clip of this video.
+        checked_sha256: Hash that the video must have; None: any.
     """
 
     path: str
     parts: tuple
     clips: tuple
+    checked_sha256: str | None = None
 
 
-def plan_videos(clips, frames_per_input=1):
+def plan_videos(clips, frames_per_input=1, checked=None):
     """Groups clips by their video, so that each frame goes through the backbone once.
 
     Clips of one video that overlap share what is stored. A backbone that reads several frames at
@@ -31,6 +33,7 @@ def plan_videos(clips, frames_per_input=1):
     Args:
         clips: `Clip`s.
         frames_per_input: Frames that the backbone reads at a time.
+        checked: {path: hash that the video must have}; None: any.
 
     Returns:
         A list of PlannedVideo in the order of each video's first clip.
@@ -43,7 +46,8 @@ def plan_videos(clips, frames_per_input=1):
         segments = [segment for _, segment in members]
         parts = union_of(segments) if frames_per_input == 1 else list(dict.fromkeys(segments))
         planned = [(number, _place(segment, parts), segment) for number, segment in members]
-        videos.append(PlannedVideo(path, tuple(parts), tuple(planned)))
+        sha256 = None if checked is None else checked[path]
+        videos.append(PlannedVideo(path, tuple(parts), tuple(planned), sha256))
     return videos
 
 

@@ -311,6 +311,16 @@ def test_summary_and_exit_status(tmp_path, capsys):
     assert "has 4 frames, fewer than min_frames=5" in capsys.readouterr().out
 
 
+def test_paths_are_relative_to_the_folder_of_a_csv_file(tmp_path):
+    folder = class_folders(tmp_path / "data", train=1, test=1)
+    (folder / "list.csv").write_text(
+        "path,label,split\ntrain/run/0.avi,run,train\ntest/run/0.avi,run,test\n"
+    )
+    status, manifest = check(folder / "list.csv", output=tmp_path / "manifest.jsonl")
+    assert status == 0
+    assert [r["path"] for r in manifest.records] == ["train/run/0.avi", "test/run/0.avi"]
+
+
 def test_training_uses_the_manifest(tmp_path):
     folder = class_folders(tmp_path / "data", train=3, test=2)
     (folder / "train/run/1.avi").write_bytes(b"")

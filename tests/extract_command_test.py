@@ -40,7 +40,7 @@ def test_a_manifest_says_which_clips_are_left_out(tmp_path, data, capsys):
     assert not out.exists()
     assert run_command(*extract, "--allow_missing=1", f"--cache={tmp_path / 'cache'}") == 0
     printed = capsys.readouterr().out
-    assert "4 of 4 clips, 150 frames, 0 failed" in printed
+    assert "4 of 5 clips, 150 frames, 0 failed" in printed
     assert "train: 3 expected, 2 seen, 1 missing" in printed
     assert "test: 1 expected, 1 seen, 0 missing" in printed
     index = FeatureIndex.load(out)
@@ -50,7 +50,13 @@ def test_a_manifest_says_which_clips_are_left_out(tmp_path, data, capsys):
     (missing,) = index.missing
     assert missing["path"].endswith("two.mp4") and missing["reason"].startswith("corrupt")
     assert index.cache == str(tmp_path / "cache") and os.listdir(out) == ["index.json"]
-    # A file that has changed since it was checked is refused.
+    # A file that has changed since it was checked is refused, of the same size or another.
+    content = bytearray((tmp_path / "four.mp4").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "four.mp4").write_bytes(content)
+    for runner in ((), ("--runner=beam",)):
+        assert run_command(*extract, "--allow_missing=1", *runner) == 1
+        assert "four.mp4: is not the file that was checked (its SHA" in capsys.readouterr().err
     write_video(tmp_path / "four.mp4", num_frames=3)
     assert run_command(*extract, "--allow_missing=1") == 1
     assert "is not the file that was checked" in capsys.readouterr().err

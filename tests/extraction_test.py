@@ -17,7 +17,7 @@ from glimpse.pipelines.extraction_run import ExtractionRun
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.frame_reader import FrameReader
 from glimpse.pipelines.video_error import VideoError
-from glimpse.pipelines.video_source import decoder_for
+from glimpse.pipelines.video_source import decoder_for, video_sha256
 from tests.bits_backbone import BitsBackbone, numbers_in
 from tests.numbered_videos import BITS, write_video
 from tests.slow_backbone import SlowBackbone, conv_backbone
@@ -152,6 +152,27 @@ def test_unreadable_clips_fail_at_the_end_with_all_their_names(tmp_path, clip_se
     names = os.listdir(tmp_path / "out/features")
     assert sum(name.endswith(".tfrecord") for name in names) == 4 + 1  # one more for black
     assert not (tmp_path / "out/index.json").exists()
+
+
+def test_another_video_than_the_one_that_was_checked(tmp_path, clip_set):
+    checked = {clip.path: video_sha256(clip.path) for clip in clip_set.clips}
+    options = {"progress": False, "checked": checked}
+    index = extract_features(clip_set, BitsBackbone(), tmp_path / "out", **options)
+    assert (index.seen, index.failed) == (6, ())
+    path = clip_set.clips[4].path
+    with open(path, "r+b") as file:  # the size stays, and every frame
+        file.seek(-1, os.SEEK_END)
+        last = file.read(1)[0]
+        file.seek(-1, os.SEEK_END)
+        file.write(bytes([last ^ 1]))
+    for features in ("out", "new"):
+        with pytest.raises(VideoError, match="is not the file that was checked") as error:
+            extract_features(clip_set, BitsBackbone(), tmp_path / features, **options)
+        assert path in str(error.value) and "run `glimpse check-data` again" in str(error.value)
+    index = extract_features(
+        clip_set, BitsBackbone(), tmp_path / "new", on_error="report", **options
+    )
+    assert index.seen == 5 and [entry["path"] for entry in index.failed] == [path]
 
 
 def test_unreadable_clips_are_reported(tmp_path, clip_set):

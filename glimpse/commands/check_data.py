@@ -9,6 +9,7 @@ Example: glimpse check-data --data=videos --plain --output=manifest.jsonl
 """
 
 import collections
+import os
 
 import tabulate
 from absl import flags
@@ -61,7 +62,7 @@ def main(argv):
         workers=_WORKERS.value,
         min_frames=_MIN_FRAMES.value,
         timeout=_TIMEOUT.value,
-        folder=_DATASET.data,
+        folder=os.path.dirname(_DATASET.data) if os.path.isfile(_DATASET.data) else _DATASET.data,
         allow_damaged=_ALLOW_DAMAGED.value,
     )
     unusable = manifest.unusable()

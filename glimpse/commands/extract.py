@@ -74,9 +74,11 @@ def main(argv):
     runner = _read_runner(load, argv[1:])
     # The manifest tells which files are the same.
     clips = _DATA.read(compare_files=_MANIFEST.value is None)
-    manifest_sha256 = None
+    manifest_sha256 = checked = None
     if _MANIFEST.value is not None:
-        clips = usable_clips(clips, read_manifest(_MANIFEST.value), _ALLOW_MISSING.value)
+        manifest = read_manifest(_MANIFEST.value)
+        clips = usable_clips(clips, manifest, _ALLOW_MISSING.value)
+        checked = manifest.hashes(clips.clips)
         manifest_sha256 = file_sha256(_MANIFEST.value)
     index = extract_features(
         clips,
@@ -92,6 +94,7 @@ def main(argv):
         cache=_CACHE.value,
         allow_missing=_ALLOW_MISSING.value,
         manifest_sha256=manifest_sha256,
+        checked=checked,
         runner=runner,
     )
     _print_counts(index)
