@@ -3,6 +3,7 @@
 import os
 
 from glimpse.pipelines.clips import Clip, ClipSet, is_video_name
+from glimpse.pipelines.linked_folders import walk_with_links
 
 
 def read_plain_folder(folder):
@@ -18,7 +19,7 @@ def read_plain_folder(folder):
     if not os.path.isdir(folder):
         raise ValueError(f"{folder}: no such folder; give a folder of videos.")
     paths, unknown = [], []
-    for parent, subfolders, files in os.walk(folder):
+    for parent, subfolders, files in walk_with_links(folder):
         entries = [*files, *(name for name in subfolders if is_video_name(name))]
         subfolders[:] = sorted(name for name in subfolders if not is_video_name(name))
         for name in sorted(entries):

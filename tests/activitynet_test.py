@@ -162,6 +162,15 @@ def break_entry(**changes):
         (break_entry(annotations=[{"segment": ["0", "2"], "label": "a"}]), "is not described"),
         (break_entry(annotations=[{"segment": [0, 2]}]), "is not described"),
         (break_entry(annotations=None), "is not described"),
+        (break_entry(duration=None), "the video .* is not described"),
+        (break_entry(duration="12"), "the video .* is not described"),
+        (break_entry(duration=float("nan")), "has the duration nan"),
+        (lambda r: r["taxonomy"][0].pop("parentId"), "`taxonomy` must be a list .*parentId"),
+        (lambda r: r["taxonomy"][-1].update(nodeName=3), "`taxonomy` must be a list"),
+        (lambda r: r | {"taxonomy": {"a": 1}}, "`taxonomy` must be a list"),
+        (lambda r: r | {"taxonomy": ["a"]}, "`taxonomy` must be a list"),
+        (lambda r: r | {"taxonomy": 3}, "`taxonomy` must be a list"),
+        (lambda r: r["database"].clear(), "`database` describes no video"),
     ],
 )
 def test_what_is_no_release(tree, tmp_path, change, message):

@@ -105,6 +105,18 @@ def test_rendered_tiny_actions(tmp_path):
             ),
             "describes 1 clips that the split does not list, such as 'none.mp4'",
         ),
+        (
+            lambda f: (f / "splits/val.csv").write_bytes(b"path,label\nvideos/\xe9.mp4,run\n"),
+            r"val\.csv line 2: is not UTF-8",
+        ),
+        (
+            lambda f: (f / "splits/val.csv").write_text('"path"x,label\n'),
+            r"val\.csv line 1: ',' expected",
+        ),
+        (
+            lambda f: (f / "truth/val.jsonl").write_bytes(b'{"clip_id": "\xe9"}'),
+            r"val\.jsonl line 1: is not UTF-8",
+        ),
         (lambda f: shutil.rmtree(f / "splits"), "lists no clips"),
         (lambda f: (f / "dataset.json").rename(f / "unfinished.json"), "not rendered to its end"),
     ],
@@ -275,13 +287,15 @@ def test_given_splits_that_share_a_group(tmp_path):
         ("file,group\nrun/00.avi,1", "must name the columns path,group"),
         ("path,group\nrun/00.avi,", "line 2: must have a path"),
         ("path,group\nrun/00.avi,1\nrun/00.avi,2", "line 3: must have a path that no other"),
+        ('"path"x,group\nrun/00.avi,1', r"groups\.csv line 1: ',' expected after"),
+        ("path,group\nrun/00.avi,\udce9", r"groups\.csv line 2: is not UTF-8"),
         ("path,group\nrun/01.avi,1", "has no line for the video 'run/00.avi'"),
     ],
 )
 def test_groups_that_are_wrong(tmp_path, groups, message):
     class_folders(tmp_path / "set", {"run": 5})
     if "\n" in groups:
-        (tmp_path / "groups.csv").write_text(groups)
+        (tmp_path / "groups.csv").write_bytes(groups.encode(errors="surrogateescape"))
         groups = str(tmp_path / "groups.csv")
     with pytest.raises(ValueError, match=message):
         read_clips(tmp_path / "set", groups=groups)
@@ -315,6 +329,23 @@ def test_official_data_sets_are_not_taken_for_class_folders(tmp_path):
 def _made(folder):
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def test_a_set_without_clips_is_refused_with_the_reason(tmp_path):
+    entry = {"subset": "testing", "annotations": []}
+    release = {"database": {"a": entry, "b": entry}, "taxonomy": [
+        {"nodeName": "Root", "nodeId": 0, "parentId": None},
+        {"nodeName": "Waving", "nodeId": 1, "parentId": 0},
+    ]}  # fmt: skip
+    (tmp_path / "activity_net.v1-3.min.json").write_text(json.dumps(release))
+    with pytest.raises(ValueError, match="has no clip to read; left out: 2 videos of the subset"):
+        read_clips(tmp_path, "activitynet")
+    # What is listed and gone is there to be told, not refused.
+    entry = {"subset": "training", "annotations": [{"segment": [0, 1], "label": "Waving"}]}
+    release["database"] = {"a": entry}
+    (tmp_path / "activity_net.v1-3.min.json").write_text(json.dumps(release))
+    clip_set = read_clips(tmp_path, "activitynet", val_fraction=0)
+    assert not clip_set.clips and len(clip_set.missing) == 1
 
 
 if __name__ == "__main__":

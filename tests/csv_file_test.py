@@ -47,7 +47,7 @@ def test_frames(tmp_path):
 
 
 def test_several_labels(tmp_path):
-    lines = ["a.avi,run; wave,train", "b.avi,wave,train", "c.avi,hop,test"]
+    lines = ["a.avi,run; wave,train", "b.avi,wave,train", "c.avi,hop,train"]
     clip_set = read_clips(make_csv(tmp_path, "path,label,split", lines))
     assert clip_set.label_names == ("hop", "run", "wave")
     assert [clip.label for clip in clip_set.clips] == [(1, 2), (2,), (0,)]
@@ -104,6 +104,17 @@ def test_a_file_that_spreadsheets_write(tmp_path):
         ("path,label,start,end\na.avi,x,zero,1", "line 2: start,end='zero,1': could not convert"),
         ("path,label,start,end\na.avi,x,nan,1", "line 2: start,end='nan,1': start must be"),
         ("path,label,start_frame,end_frame\na.avi,x,1.5,3", "line 2: start_frame,end_frame='1.5"),
+        ('"path"x,label\na.avi,x', r"clips\.csv line 1: ',' expected after"),
+        ('path,label\n"a.avi"x,y', r"clips\.csv line 2: ',' expected after"),
+        ('path,label\na.avi,"x', r"clips\.csv line 2: unexpected end"),
+        (
+            "path,label,split\na.avi,x,train\nb.avi,y,test",
+            r"clips\.csv: the class 'y' has no clip in train",
+        ),
+        (
+            "path,label,split\na.avi,x;z,train\nb.avi,x;y,val",
+            r"clips\.csv: the class 'y' has no clip in train",
+        ),
         ("path,label\na.avi,x\na.avi,x", "line 3: lists 'a.avi' a second time"),
         ("path,label,split\na.avi,x,train\n./a.avi,x,test", "line 3: lists 'a.avi' a second time"),
         (
@@ -119,8 +130,9 @@ def test_a_file_that_spreadsheets_write(tmp_path):
 def test_lines_that_are_wrong(tmp_path, text, message):
     table = make_csv(tmp_path, "path,label", ["a.avi,x", "b.avi,x"])
     table.write_text(text)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         read_clips(table)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_which_file(tmp_path):
@@ -128,6 +140,20 @@ def test_which_file(tmp_path):
         read_clips(tmp_path, "csv")
     with pytest.raises(ValueError, match="no such folder"):
         read_clips(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("path,label\na.avi,x\ncafé.avi,x\n".encode("latin-1"), 3),
+        ("path,label\na.avi,x\n".encode("utf-16"), 1),
+    ],
+)
+def test_a_file_that_is_not_utf8(tmp_path, content, line):
+    table = make_csv(tmp_path, "path,label", ["a.avi,x"])
+    table.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"clips\.csv line {line}: is not UTF-8; save"):
+        read_clips(table)
 
 
 if __name__ == "__main__":

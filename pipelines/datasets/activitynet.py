@@ -17,8 +17,10 @@ import os
 
 from glimpse.pipelines.clips import VIDEO_SUFFIXES, Clip, ClipSet
 from glimpse.pipelines.group_split import carve_validation
+from glimpse.pipelines.linked_folders import walk_with_links
 from glimpse.pipelines.listed_clips import separate_missing
 from glimpse.pipelines.segment import Segment
+from glimpse.pipelines.utf8_file import read_utf8
 
 _SPLITS = {"training": "train", "validation": "test"}
 
@@ -121,13 +123,15 @@ def _find_annotations(folder):
 def _read_json(path):
     if not os.path.isfile(path):
         raise ValueError(f"annotations={path}: no such file; give the release's JSON file.")
-    with open(path, encoding="utf-8") as file:
-        try:
-            release = json.load(file)
-        except ValueError as error:
-            raise ValueError(f"{path}: is not JSON ({error}); fetch it again.") from error
+    text = read_utf8(path)
+    try:
+        release = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: is not JSON ({error}); fetch it again.") from error
     if not isinstance(release, dict) or not isinstance(release.get("database"), dict):
         raise ValueError(f"{path}: has no object `database`; give a release of ActivityNet.")
+    if not release["database"]:
+        raise ValueError(f"{path}: `database` describes no video; fetch it again.")
     for video_id, entry in release["database"].items():
         place = f"{path}: the video {video_id!r}"
         try:
@@ -137,6 +141,8 @@ def _read_json(path):
                 if not (math.isfinite(start) and math.isfinite(end)) or start < 0:
                     raise ValueError(f"has the segment {annotation['segment']}")
                 str.strip(annotation["label"])
+            if not math.isfinite(entry.get("duration", 0.0)):
+                raise ValueError(f"has the duration {entry['duration']}")
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{place} is not described as in a release ({error!r}).") from error
         if subset not in (*_SPLITS, "testing"):
@@ -147,8 +153,16 @@ def _read_json(path):
 def _read_classes(path, release):
     """The leaves of the taxonomy: the nodes that are no node's parent."""
     nodes = release.get("taxonomy") or []
-    parents = {node["parentId"] for node in nodes}
-    leaves = {node["nodeName"] for node in nodes if node["nodeId"] not in parents}
+    try:
+        parents = {node["parentId"] for node in nodes}
+        leaves = {node["nodeName"] for node in nodes if node["nodeId"] not in parents}
+        for name in leaves:
+            str.strip(name)
+    except (KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: `taxonomy` must be a list of objects with nodeName, nodeId and parentId "
+            f"({error!r}); fetch it again."
+        ) from error
     used = {
         annotation["label"]: video_id
         for video_id, entry in release["database"].items()
@@ -167,7 +181,7 @@ def _read_classes(path, release):
 def _find_videos(folder, database):
     """Returns {video id: path}, the files that are no videos, and counts of what is left out."""
     paths, unknown, left_out = {}, [], collections.Counter()
-    for parent, folders, files in os.walk(folder):
+    for parent, folders, files in walk_with_links(folder):
         folders.sort()
         for file in sorted(files):
             stem, suffix = os.path.splitext(file)
@@ -201,8 +215,7 @@ def _read_blocked(path):
         return frozenset()
     if not os.path.isfile(path):
         raise ValueError(f"blocked={path}: no such file; give a list of video ids.")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
+    text = read_utf8(path)
     try:
         ids = json.loads(text)
     except ValueError:

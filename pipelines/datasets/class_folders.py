@@ -5,12 +5,13 @@ Splits:  SPLIT is train, val or test, kept as given; without it, at random withi
 Clips:   every file whose name ends as a video's, in folders as deep as they are
 """
 
-import csv
 import os
 import re
 
 from glimpse.pipelines.clips import SPLITS, VIDEO_SUFFIXES, Clip, ClipSet, is_video_name
+from glimpse.pipelines.csv_table import read_csv_rows
 from glimpse.pipelines.group_split import divide_by_group
+from glimpse.pipelines.linked_folders import walk_with_links
 
 _LIKE_SPLITS = {*SPLITS, "training", "validation", "valid", "dev", "eval", "testing"}
 
@@ -71,7 +72,9 @@ def read_class_folders(folder, fractions=(0.7, 0.1, 0.2), seed=0, groups=None):
 
 def _folders(folder):
     """The sub-folders that are not hidden (.git, .ipynb_checkpoints)."""
-    return sorted(e.name for e in os.scandir(folder) if e.is_dir() and not e.name.startswith("."))
+    return sorted(
+        e.name for e in os.scandir(folder) if os.path.isdir(e.path) and not e.name.startswith(".")
+    )
 
 
 def _find_videos(folder):
@@ -88,10 +91,10 @@ def _find_videos(folder):
     parents = [(split, f"{folder}/{split}") for split in SPLITS if split in names]
     found, unknown = {}, []
     for split, parent in parents if given else [(None, folder)]:
-        unknown += [e.path for e in os.scandir(parent) if not e.is_dir()]
+        unknown += [e.path for e in os.scandir(parent) if not os.path.isdir(e.path)]
         for label_name in _folders(parent):
             videos = []
-            for path, subfolders, files in os.walk(os.path.join(parent, label_name)):
+            for path, subfolders, files in walk_with_links(os.path.join(parent, label_name)):
                 # A folder that is called like a video is a clip too, for the check to judge.
                 videos += [os.path.join(path, f) for f in subfolders if is_video_name(f)]
                 subfolders[:] = sorted(f for f in subfolders if not is_video_name(f))
@@ -99,7 +102,7 @@ def _find_videos(folder):
                     (videos if is_video_name(file) else unknown).append(os.path.join(path, file))
             found[split, label_name] = videos
     if given:
-        unknown += [e.path for e in os.scandir(folder) if not e.is_dir()]
+        unknown += [e.path for e in os.scandir(folder) if not os.path.isdir(e.path)]
     return bool(given), found, unknown
 
 
@@ -136,16 +139,12 @@ def _group_reader(groups, folder):
 def _read_groups(path):
     if not os.path.isfile(path):
         raise ValueError(f"groups={path}: no such file; give a CSV file of columns path,group.")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if set(rows.fieldnames or ()) != {"path", "group"}:
-            raise ValueError(f"{path}: the first line must name the columns path,group.")
-        table = {}
-        for row in rows:
-            if not row["path"] or not row["group"] or row["path"] in table or None in row:
-                raise ValueError(
-                    f"{path} line {rows.line_num}: must have a path that no other line has, and "
-                    "its group."
-                )
-            table[row["path"]] = row["group"]
+    columns, rows = read_csv_rows(path)
+    if set(columns) != {"path", "group"}:
+        raise ValueError(f"{path}: the first line must name the columns path,group.")
+    table = {}
+    for place, row in rows:
+        if not row["path"] or not row["group"] or row["path"] in table or None in row:
+            raise ValueError(f"{place}: must have a path that no other line has, and its group.")
+        table[row["path"]] = row["group"]
     return table

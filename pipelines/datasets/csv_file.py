@@ -10,10 +10,10 @@ Labels are the names of classes. A ";" between names gives a clip several; then 
 file are taken to have any number of them. Parts of one video stay in one split, as groups do.
 """
 
-import csv
 import os
 
 from glimpse.pipelines.clips import SPLITS, Clip, ClipSet
+from glimpse.pipelines.csv_table import read_csv_rows
 from glimpse.pipelines.group_split import divide_by_group
 from glimpse.pipelines.listed_clips import separate_missing
 from glimpse.pipelines.segment import Segment
@@ -33,7 +33,8 @@ def read_csv_file(folder, fractions=(0.7, 0.1, 0.2), seed=0):
         A ClipSet. A clip is named by its path, and a part of a video also by its segment.
 
     Raises:
-        ValueError: If a column is unknown or missing, or a line is wrong; the text names it.
+        ValueError: If a column is unknown or missing, a line is wrong, which the text names, or
+            a class has no clip in train by the column split.
     """
     path = _find_file(folder)
     rows, columns = _read_rows(path)
@@ -50,6 +51,7 @@ def read_csv_file(folder, fractions=(0.7, 0.1, 0.2), seed=0):
         clips.append(Clip(**(vars(clip) | {"label": labels if several else labels[0]})))
     if "split" in columns:
         clips.sort(key=lambda clip: SPLITS.index(clip.split))
+        _require_training_clips(path, clips, label_names)
         split_name = "given by the column split"
     else:
         clips = divide_by_group(clips, label_names, fractions, seed)
@@ -71,29 +73,35 @@ def _find_file(path):
 
 def _read_rows(path):
     """Returns [(place, row)] and the columns."""
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file, strict=True)
-        columns = rows.fieldnames or []
-        unknown = [name for name in columns if name not in _COLUMNS]
-        if not {"path", "label"} <= set(columns) or unknown or len(columns) > len(set(columns)):
-            raise ValueError(
-                f"{path}: the first line must name the columns path,label and any of "
-                f"{', '.join(_COLUMNS[2:])}, each once; got {','.join(columns)!r}."
-            )
-        if {"start", "end"} & set(columns) and {"start_frame", "end_frame"} & set(columns):
-            raise ValueError(f"{path}: give start,end in seconds or in frames, not both.")
-        found = []
-        try:
-            for row in rows:
-                place = f"{path} line {rows.line_num}"
-                if None in row or None in row.values():
-                    raise ValueError(f"{place}: must have {len(columns)} fields.")
-                found.append((place, row))
-        except csv.Error as error:
-            raise ValueError(f"{path} line {rows.line_num}: {error}.") from error
-    if not found:
+    columns, rows = read_csv_rows(path)
+    _check_columns(path, columns)
+    for place, row in rows:
+        if None in row or None in row.values():
+            raise ValueError(f"{place}: must have {len(columns)} fields.")
+    if not rows:
         raise ValueError(f"{path}: lists no clips.")
-    return found, columns
+    return rows, columns
+
+
+def _check_columns(path, columns):
+    unknown = [name for name in columns if name not in _COLUMNS]
+    if not {"path", "label"} <= set(columns) or unknown or len(columns) > len(set(columns)):
+        raise ValueError(
+            f"{path}: the first line must name the columns path,label and any of "
+            f"{', '.join(_COLUMNS[2:])}, each once; got {','.join(columns)!r}."
+        )
+    if {"start", "end"} & set(columns) and {"start_frame", "end_frame"} & set(columns):
+        raise ValueError(f"{path}: give start,end in seconds or in frames, not both.")
+
+
+def _require_training_clips(path, clips, label_names):
+    taught = set()
+    for clip in clips:
+        if clip.split == "train":
+            taught.update(clip.label if isinstance(clip.label, tuple) else [clip.label])
+    for label, label_name in enumerate(label_names):
+        if label not in taught:
+            raise ValueError(f"{path}: the class {label_name!r} has no clip in train.")
 
 
 def _names(text, several, place):

@@ -5,11 +5,13 @@ Splits:  FOLDER/splits/SPLIT.csv     columns path,label; SPLIT is train, val or 
 Clips:   FOLDER/PATH, and what is known of them in FOLDER/truth/SPLIT.jsonl, if it is there
 """
 
-import csv
+import io
 import json
 import os
 
 from glimpse.pipelines.clips import SPLITS, Clip, ClipSet
+from glimpse.pipelines.csv_table import read_csv_rows
+from glimpse.pipelines.utf8_file import read_utf8
 
 
 def read_described_folder(folder):
@@ -36,22 +38,20 @@ def read_described_folder(folder):
         if not os.path.isfile(table):
             continue
         truth = _read_truth(os.path.join(folder, "truth", f"{split}.jsonl"))
-        with open(table, newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            if not {"path", "label"} <= set(rows.fieldnames or ()):
-                raise ValueError(f"{table}: the first line must name the columns path,label.")
-            for row in rows:
-                place = f"{table} line {rows.line_num}"
-                path = os.path.normpath(os.path.join(folder, row["path"] or ""))
-                if not os.path.isfile(path):
-                    raise ValueError(f"{place}: {row['path']!r} is missing; render or copy it.")
-                known = truth.pop(row["path"], None)
-                clip_id = known["clip_id"] if known else os.path.splitext(row["path"])[0]
-                if clip_id in ids:
-                    raise ValueError(f"{place}: the clip {clip_id!r} is listed twice.")
-                ids.add(clip_id)
-                label = _label(row["label"], label_names, place)
-                clips.append(Clip(clip_id, path, label, split, known))
+        columns, rows = read_csv_rows(table)
+        if not {"path", "label"} <= set(columns):
+            raise ValueError(f"{table}: the first line must name the columns path,label.")
+        for place, row in rows:
+            path = os.path.normpath(os.path.join(folder, row["path"] or ""))
+            if not os.path.isfile(path):
+                raise ValueError(f"{place}: {row['path']!r} is missing; render or copy it.")
+            known = truth.pop(row["path"], None)
+            clip_id = known["clip_id"] if known else os.path.splitext(row["path"])[0]
+            if clip_id in ids:
+                raise ValueError(f"{place}: the clip {clip_id!r} is listed twice.")
+            ids.add(clip_id)
+            label = _label(row["label"], label_names, place)
+            clips.append(Clip(clip_id, path, label, split, known))
         if truth:
             raise ValueError(
                 f"{folder}/truth/{split}.jsonl: describes {len(truth)} clips that the split does "
@@ -77,16 +77,15 @@ def _read_truth(path):
     if not os.path.isfile(path):
         return {}
     truth = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                entry = json.loads(line)
-                entry["clip_id"] = str(entry["clip_id"])
-                truth[entry["path"]] = entry
-            except (ValueError, KeyError, TypeError) as error:
-                raise ValueError(
-                    f"{path} line {number}: is not a JSON object with clip_id and path."
-                ) from error
+    for number, line in enumerate(io.StringIO(read_utf8(path)), start=1):
+        try:
+            entry = json.loads(line)
+            entry["clip_id"] = str(entry["clip_id"])
+            truth[entry["path"]] = entry
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{path} line {number}: is not a JSON object with clip_id and path."
+            ) from error
     return truth
 
 

@@ -19,6 +19,7 @@ from absl import logging
 
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.listed_clips import separate_missing
+from glimpse.pipelines.utf8_file import read_utf8
 
 NUM_CLIPS = 1970
 _SPLIT_ENDS = {"train": 1200, "val": 1300, "test": NUM_CLIPS}
@@ -82,20 +83,19 @@ def _read_mapping(path):
     if not os.path.isfile(path):
         raise ValueError(f"{path}: is missing; it numbers the clips, and the split is by number.")
     numbers = {}
-    with open(path, encoding="utf-8") as file:
-        for line_number, line in enumerate(file, start=1):
-            fields = line.split()
-            if not fields:
-                continue
-            whole = re.fullmatch(r"(\S+_\d+_\d+) vid(\d+)", " ".join(fields))
-            number = int(whole[2]) if whole else 0
-            taken = whole and (whole[1] in numbers or number in numbers.values())
-            if not 1 <= number <= NUM_CLIPS or taken:
-                raise ValueError(
-                    f"{path} line {line_number}: must be `<id>_<start>_<end> vid<number>`, a name "
-                    f"and a number up to {NUM_CLIPS} that no other line has; got {line.strip()!r}."
-                )
-            numbers[whole[1]] = number
+    for line_number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        whole = re.fullmatch(r"(\S+_\d+_\d+) vid(\d+)", " ".join(fields))
+        number = int(whole[2]) if whole else 0
+        taken = whole and (whole[1] in numbers or number in numbers.values())
+        if not 1 <= number <= NUM_CLIPS or taken:
+            raise ValueError(
+                f"{path} line {line_number}: must be `<id>_<start>_<end> vid<number>`, a name "
+                f"and a number up to {NUM_CLIPS} that no other line has; got {line.strip()!r}."
+            )
+        numbers[whole[1]] = number
     if not numbers:
         raise ValueError(f"{path}: maps no clips.")
     return numbers
