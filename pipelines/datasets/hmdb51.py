@@ -14,6 +14,8 @@ import collections
 import os
 import re
 
+from absl import logging
+
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.group_split import carve_validation, describe_validation
 from glimpse.pipelines.listed_clips import separate_missing
@@ -25,6 +27,8 @@ LABEL_NAMES = tuple(
     "sit situp smile smoke somersault stand swing_baseball sword sword_exercise talk throw turn "
     "walk wave".split()
 )
+# Training and test clips of each class.
+PER_CLASS = {"train": 70, "test": 30}
 _VIDEOS, _SPLITS = "hmdb51_org", "testTrainMulti_7030_splits"
 _FIELDS = re.compile(r"_[fulh]_(cm|nm)_np\d+_(fr|ba|le|ri)_(goo|med|bad)_\d+$")
 
@@ -40,10 +44,12 @@ def read_hmdb51(folder, split_number=1, val_fraction=0.15, seed=0):
         seed: Seed of the choice of val.
 
     Returns:
-        A ClipSet.
+        A ClipSet. Other numbers than 70 and 30 clips of a class are logged and said in its
+        `split_name`.
 
     Raises:
-        ValueError: If a folder or split file is missing, or a line is none of a split file.
+        ValueError: If a folder or split file is missing, a line is none of a split file, or a class
+            has no clip in train or in test.
     """
     if split_number not in (1, 2, 3):
         raise ValueError(f"split_number must be 1, 2 or 3, got {split_number!r}.")
@@ -59,11 +65,13 @@ def read_hmdb51(folder, split_number=1, val_fraction=0.15, seed=0):
             clip_id = f"{label_name}/{os.path.splitext(file)[0]}"
             path = os.path.join(videos, label_name, file)
             clips.append(Clip(clip_id, path, label, "train" if number == "1" else "test"))
+    deviation = _describe_deviation(splits, clips, split_number)
     clips.sort(key=lambda clip: clip.split != "train")
     clips = carve_validation(clips, LABEL_NAMES, val_fraction, seed, group_of=_title)
     clips, missing = separate_missing(clips)
     unknown = _look_for_others(videos, used, left_out)
-    split_name = f"split {split_number}, {describe_validation(val_fraction, seed, 'source video')}"
+    split_name = f"split {split_number}{deviation}, "
+    split_name += f"{describe_validation(val_fraction, seed, 'source video')}"
     return ClipSet(
         "HMDB-51", LABEL_NAMES, clips, unknown, "hmdb51", split_name, missing, dict(left_out)
     )
@@ -77,6 +85,10 @@ def _find_folders(folder):
     found = [place for place in places if os.path.isdir(place)]
     if not found:
         raise ValueError(f"{folder}: has no {_SPLITS}, nor has the folder around it; unpack it.")
+    for name in LABEL_NAMES:
+        place = os.path.join(videos, name)
+        if os.path.exists(place) and not os.path.isdir(place):
+            raise ValueError(f"{place}: must be the folder of that class's clips, but is a file.")
     if not any(os.path.isdir(os.path.join(videos, name)) for name in LABEL_NAMES):
         raise ValueError(
             f"{videos}: has no folder of a class such as {LABEL_NAMES[0]}. hmdb51_org.rar holds "
@@ -105,12 +117,40 @@ def _read_split_file(path):
     return entries.items()
 
 
+def _describe_deviation(splits, clips, split_number):
+    """Words for how far the lists are from 70 and 30 clips of each class; logs them."""
+    counts = collections.Counter((clip.label, clip.split) for clip in clips)
+    others = []
+    for label, label_name in enumerate(LABEL_NAMES):
+        numbers = {split: counts[label, split] for split in PER_CLASS}
+        for split, number in numbers.items():
+            if not number:
+                raise ValueError(
+                    f"{splits}/{label_name}_test_split{split_number}.txt: lists no {split} clip; "
+                    "unpack it again."
+                )
+        if numbers != PER_CLASS:
+            others.append(f"{label_name} has {numbers['train']} and {numbers['test']}")
+    if not others:
+        return ""
+    logging.warning(
+        "%s: %d of 51 classes have other numbers than 70 training and 30 test clips in split %d: "
+        "%s. Results are not those of the official split.",
+        ascii(splits),
+        len(others),
+        split_number,
+        ", ".join(others[:3]) + ", ..." * (len(others) > 3),
+    )
+    total = collections.Counter(clip.split for clip in clips)
+    return f" ({total['train']}/{total['test']} clips, {len(others)} classes without 70/30)"
+
+
 def _look_for_others(videos, used, left_out):
     """Counts clips that no split file lists; returns the files that are no clips."""
     unknown = []
     for entry in os.scandir(videos):
         if entry.name not in (*LABEL_NAMES, _SPLITS):
-            unknown.append(entry.name + "/" * entry.is_dir())
+            unknown.append(entry.name + "/" * os.path.isdir(entry.path))
         elif entry.name != _SPLITS:
             for file in os.listdir(entry.path):
                 if (entry.name, file) in used:

@@ -12,9 +12,12 @@ validation set, a seeded part of train, may share films with it.
 
 import os
 
+from absl import logging
+
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.group_split import carve_validation, describe_validation
 from glimpse.pipelines.listed_clips import folder_with, separate_missing
+from glimpse.pipelines.utf8_file import read_utf8
 
 LABEL_NAMES = (
     "AnswerPhone",
@@ -30,6 +33,8 @@ LABEL_NAMES = (
     "SitUp",
     "StandUp",
 )
+# Clips of each set.
+COUNTS = {"train": 823, "test": 884, "autotrain": 810}
 
 
 def read_hollywood2(folder, autotrain=False, val_fraction=0.15, seed=0):
@@ -42,7 +47,8 @@ def read_hollywood2(folder, autotrain=False, val_fraction=0.15, seed=0):
         seed: Seed of the choice of val.
 
     Returns:
-        A ClipSet whose clips have tuples of labels.
+        A ClipSet whose clips have tuples of labels. Another number of clips than a set has is
+        logged and said in its `split_name`.
 
     Raises:
         ValueError: If a list is missing, has a line that is none, or lists other clips than those
@@ -50,16 +56,26 @@ def read_hollywood2(folder, autotrain=False, val_fraction=0.15, seed=0):
     """
     root = folder_with(folder, "ClipSets")
     train_set = "autotrain" if autotrain else "train"
-    clips = []
+    clips, others = [], []
     for split, name in (("train", train_set), ("test", "test")):
-        for clip_id, labels in _read_set(root, name).items():
+        listed = _read_set(root, name)
+        if len(listed) != COUNTS[name]:
+            others.append(f"{len(listed)} of {COUNTS[name]} {name} clips")
+        for clip_id, labels in listed.items():
             path = os.path.join(root, "AVIClips", f"{clip_id}.avi")
             clips.append(Clip(clip_id, path, labels, split))
+    if others:
+        logging.warning(
+            "%s: lists %s. Results are not those of the official split.",
+            ascii(os.path.join(root, "ClipSets")),
+            " and ".join(others),
+        )
     clips = carve_validation(clips, LABEL_NAMES, val_fraction, seed)
     listed = {f"{clip.clip_id}.avi" for clip in clips}
     clips, missing = separate_missing(clips)
     left_out, unknown = _look_for_others(root, listed, train_set)
-    split_name = f"{train_set}/test, {describe_validation(val_fraction, seed, 'clip')}"
+    deviation = f" (lists {' and '.join(others)})" if others else ""
+    split_name = f"{train_set}/test{deviation}, {describe_validation(val_fraction, seed, 'clip')}"
     return ClipSet(
         "Hollywood2", LABEL_NAMES, clips, unknown, "hollywood2", split_name, missing, left_out
     )
@@ -95,17 +111,18 @@ def _read_flags(path):
     if not os.path.isfile(path):
         raise ValueError(f"{path}: is missing; unpack all of ClipSets.")
     flags = {}
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            fields = line.split()
-            if not fields:
-                continue
-            if len(fields) != 2 or fields[1] not in ("1", "-1") or fields[0] in flags:
-                raise ValueError(
-                    f"{path} line {number}: must be a clip that no other line has, and 1 or -1; "
-                    f"got {line.strip()!r}."
-                )
-            flags[fields[0]] = fields[1]
+    for number, line in enumerate(read_utf8(path).splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        if len(fields) != 2 or fields[1] not in ("1", "-1") or fields[0] in flags:
+            raise ValueError(
+                f"{path} line {number}: must be a clip that no other line has, and 1 or -1; "
+                f"got {line.strip()!r}."
+            )
+        flags[fields[0]] = fields[1]
+    if not flags:
+        raise ValueError(f"{path}: lists no clips; unpack ClipSets again.")
     return flags
 
 

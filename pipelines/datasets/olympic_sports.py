@@ -100,6 +100,10 @@ def _find_folders(folder):
         raise ValueError(f"{folder}: has no {_SPLITS}, nor has the folder around it; unpack it.")
     if not any(os.path.isdir(os.path.join(videos, name)) for name in LABEL_NAMES):
         raise ValueError(f"{videos}: has no folder of a class such as {LABEL_NAMES[0]}.")
+    for name in (*LABEL_NAMES, *_MISSPELT.values()):
+        place = os.path.join(videos, name)
+        if os.path.exists(place) and not os.path.isdir(place):
+            raise ValueError(f"{place}: must be the folder of that class's clips, but is a file.")
     return videos, found[0]
 
 
@@ -146,7 +150,7 @@ def _look_for_others(videos, listed, left_out):
     for entry in os.scandir(videos):
         if entry.name not in folders:
             if entry.name != _SPLITS:
-                unknown.append(entry.name + "/" * entry.is_dir())
+                unknown.append(entry.name + "/" * os.path.isdir(entry.path))
             continue
         for file in os.listdir(entry.path):
             name = os.path.join(entry.name, file)
