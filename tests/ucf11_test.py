@@ -159,6 +159,7 @@ def test_what_stands_in_the_wrong_place_is_refused(tree, tmp_path, old, new, mes
         ({"split": "random"}, "split must be groups or leave_one_group_out"),
         ({"fold": 2}, "groups has none"),
         ({"split": "leave_one_group_out"}, "needs a fold from 1 to 25"),
+        ({"split": "leave_one_group_out", "fold": "3"}, "fold must be a whole number.* got '3'"),
         ({"split": "leave_one_group_out", "fold": 26}, "fold=26: the groups are 01, 02, 03, 24"),
         ({"val_fraction": 1.0}, r"val_fraction must be in \[0, 1\)"),
         ({"split_number": 2}, "split_number: the data set ucf11 has no such option; it takes spl"),

@@ -20,6 +20,7 @@ from absl import logging
 
 from glimpse.pipelines.clips import Clip, ClipSet
 from glimpse.pipelines.group_split import carve_validation, describe_validation, divide_by_group
+from glimpse.pipelines.linked_folders import walk_with_links
 from glimpse.pipelines.listed_clips import folder_with
 
 # The name's part after v_ in each class.
@@ -70,6 +71,8 @@ def read_ucf11(folder, split="groups", fold=None, seed=0, val_fraction=0.15, fir
             f"fold={fold!r} with split={split!r}: leave_one_group_out needs a fold from 1 to 25, "
             "and groups has none."
         )
+    if fold is not None and (not isinstance(fold, int) or isinstance(fold, bool)):
+        raise ValueError(f"fold must be a whole number, the group tested on; got {fold!r}.")
     root = folder_with(folder, "basketball")
     absent = [name for name in PREFIXES if not os.path.isdir(os.path.join(root, name))]
     if absent:
@@ -100,9 +103,9 @@ def _find_clips(root, first_four):
     clips, unknown, left_out, taken = [], [], collections.Counter(), set()
     for entry in os.scandir(root):
         if entry.name not in PREFIXES and entry.name != "Excluded Videos.txt":
-            unknown.append(entry.name + "/" * entry.is_dir())
+            unknown.append(entry.name + "/" * os.path.isdir(entry.path))
     for label, (label_name, prefix) in enumerate(PREFIXES.items()):
-        for parent, folders, files in os.walk(os.path.join(root, label_name)):
+        for parent, folders, files in walk_with_links(os.path.join(root, label_name)):
             folders[:] = sorted(name for name in folders if name.lower() != "annotation")
             # .mpg comes before the .avi of the same clip.
             for file in sorted(files, key=lambda name: (name[:-4], name[-4:].lower() != ".mpg")):
