@@ -4,12 +4,15 @@ import dataclasses
 import fcntl
 import json
 import os
+import re
 import time
 
 from glimpse.pipelines.feature_store import FeatureStore
 from glimpse.pipelines.feature_writer import PARTIAL_SUFFIX, host_name
 
 _YOUNG_SECONDS = 60
+_KEY = re.compile(r"([0-9a-f]{64})\.(?:tfrecord|json)")
+_TEMPORARY = re.compile(rf"\.[0-9a-f]{{32}}@.+{re.escape(PARTIAL_SUFFIX)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,12 +56,16 @@ class Removal:
 class FeatureCache:
     """A folder of stored features and the indices that refer to it.
 
+    Only files named as a `FeatureStore` names them count; others that lie beside them are counted
+    and left alone.
+
     Args:
         folder: The folder of a `FeatureStore`.
         indices: The `FeatureIndex`es that are known to refer to it.
 
     Raises:
-        ValueError: If there is no such folder, or an index refers to another one.
+        ValueError: If there is no such folder, an index refers to another one, or nothing in it
+            has the name of stored features and there is no index that refers to it.
     """
 
     def __init__(self, folder, indices=()):
@@ -77,14 +84,23 @@ class FeatureCache:
                 )
             for key in _keys_of(index):
                 self._referring.setdefault(key, []).append(index.folder)
+        if not indices and not any(map(_is_own_name, os.listdir(self.store.folder))):
+            raise ValueError(
+                f"{folder}: holds no features of glimpse; give the folder that `glimpse extract` "
+                "wrote features to, by default `features` in its --output."
+            )
 
     def entries(self):
         """Returns a CacheEntry for each key of the folder, in order."""
-        return [self._entry(key) for key in self._keys(self.store.path(""))]
+        return [self._entry(key) for key in self._keys(self.store.path)]
+
+    def num_foreign(self):
+        """Returns how many files and folders lie there that are not of a store."""
+        return sum(not _is_own_name(name) for name in os.listdir(self.store.folder))
 
     def absent(self):
         """Returns {key that an index refers to and that is not stored: folders of the indices}."""
-        stored = set(self._keys(self.store.path("")))
+        stored = set(self._keys(self.store.path))
         return {key: tuple(by) for key, by in self._referring.items() if key not in stored}
 
     def verify(self, entry, progress=lambda num_bytes: None):
@@ -110,16 +126,19 @@ class FeatureCache:
         Args:
             entries: From `entries`, or from `verify`.
             older_than: Hours. Younger files are kept where they may be of work that goes on:
-                temporary files of other machines, whose writers cannot be asked, and features to
-                which no index refers yet.
+                temporary files of other machines, whose writers cannot be asked, features to
+                which no index refers yet, and damage, because what looks damaged may be between
+                the two renames of a writer on another machine.
         """
         found = [self._leftover(path) for path in self._left_over(older_than)]
         for entry in entries:
             paths = [self.store.path(entry.key), self.store.metadata_path(entry.key)]
             paths = tuple(path for path in paths if os.path.exists(path))
+            if not paths or min(map(_age, paths)) < older_than * 3600:
+                continue
             if entry.damage is not None:
                 found.append(Removal(paths, "damaged", entry.num_bytes, entry.damage))
-            elif self._has_indices and not entry.indices and _age(paths[0]) > older_than * 3600:
+            elif self._has_indices and not entry.indices:
                 words = "no given index refers to it"
                 found.append(Removal(paths, "not referred to", entry.num_bytes, words))
         return found
@@ -139,22 +158,19 @@ class FeatureCache:
             return CacheEntry(key, num_bytes, damage=str(error), indices=indices)
         return CacheEntry(key, stored.num_bytes, stored.shape, stored.dtype, indices=indices)
 
-    def _keys(self, suffix_path):
-        suffix = os.path.basename(suffix_path)
-        names = sorted(os.listdir(self.store.folder))
-        return [
-            name[: -len(suffix)]
-            for name in names
-            if name.endswith(suffix) and not name.startswith(".")
-        ]
+    def _keys(self, path_of):
+        """The keys of which there is the file that `path_of`, a method of the store, names."""
+        matches = filter(None, map(_KEY.fullmatch, os.listdir(self.store.folder)))
+        keys = {match[1] for match in matches}
+        return sorted(key for key in keys if os.path.isfile(path_of(key)))
 
     def _left_over(self, older_than):
         """Temporary files whose writer is dead, and metadata whose features never came."""
         folder = self.store.folder
-        stored = set(self._keys(self.store.path("")))
-        described = [key for key in self._keys(self.store.metadata_path("")) if key not in stored]
+        stored = set(self._keys(self.store.path))
+        described = [key for key in self._keys(self.store.metadata_path) if key not in stored]
         alone = filter(_is_metadata, map(self.store.metadata_path, described))
-        names = [name for name in sorted(os.listdir(folder)) if name.endswith(PARTIAL_SUFFIX)]
+        names = [name for name in sorted(os.listdir(folder)) if _TEMPORARY.fullmatch(name)]
         paths = [os.path.join(folder, name) for name in names]
         for path in [*paths, *alone]:
             try:
@@ -173,12 +189,16 @@ class FeatureCache:
         return Removal((path,), "left over", os.path.getsize(path), words)
 
 
+def _is_own_name(name):
+    return bool(_KEY.fullmatch(name) or _TEMPORARY.fullmatch(name))
+
+
 def _age(path):
     return time.time() - os.stat(path).st_mtime
 
 
 def _is_metadata(path):
-    """Whether it is a writer's: an index may lie in the same folder."""
+    """Whether it is a writer's, whatever its name says."""
     with open(path, encoding="utf-8") as file:
         try:
             values = json.load(file)

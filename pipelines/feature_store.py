@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import typing
 
 import numpy as np
@@ -11,6 +12,9 @@ import tensorflow as tf
 from absl import logging
 
 from glimpse.pipelines.feature_writer import FeatureWriter, checked_dtype, record_dtype
+
+# How TensorFlow's messages begin with the place in its graph, which says nothing to a reader.
+_NODE = re.compile(r"\{\{function_node [^}]*\}\}|\[Op:[^\]]*\](?: name:\s*)?")
 
 
 def feature_key(video_sha256, backbone_sha256, dtype, decoder, mirrored=False, segment=None):
@@ -213,14 +217,18 @@ class FeatureStore:
             ValueError: If it is damaged; it says how.
         """
         stored = self.stored(key)
-        digest = hashlib.sha256()
+        digest, steps = hashlib.sha256(), 0
         try:
             # Compares the checksum of each record, too.
             for record in tf.data.TFRecordDataset(self.path(key)).as_numpy_iterator():
                 digest.update(record)
                 progress(len(record))
+                steps += 1
         except tf.errors.OpError as error:
-            raise ValueError(f"a record is damaged: {error.message}") from error
+            reason = _NODE.sub("", error.message).strip()
+            raise ValueError(
+                f"a record is damaged, that of step {steps} of {stored.shape[0]}: {reason}"
+            ) from error
         if digest.hexdigest() != stored.sha256:
             raise ValueError("the features are not those that were written: their SHA-256 differs")
 

@@ -4,7 +4,8 @@
 and compares it with the hashes that were taken when it was written; its exit status is 1 if
 anything is damaged or missing. `prune` removes what interrupted extractions left and what is
 damaged and, with --index, features to which none of the given indices refers: give all that share
-the folder. Run it while no extraction runs; --dry_run shows what it would remove.
+the folder. Files that are not named as stored features are left alone, and so is what is younger
+than --older_than hours. Run it while no extraction runs; --dry_run shows what it would remove.
 
 Example: glimpse cache list --index=tiny_features
 Example: glimpse cache verify --cache=shared_features --index=tiny_features,other_features
@@ -34,7 +35,7 @@ _OLDER_THAN = flags.DEFINE_float(
     "older_than",
     24.0,
     "prune: hours for which files that may belong to work that goes on are kept: features to which "
-    "no index refers yet, and temporary files of other machines.",
+    "no index refers yet, damaged ones, and temporary files of other machines.",
     lower_bound=0.0,
 )
 _CHECK_HASHES = flags.DEFINE_bool(
@@ -91,14 +92,20 @@ def _verify(cache):
         for entry in damaged:
             print(f"  damaged {cache.store.path(entry.key)}: {entry.damage}")
         _print_absent(absent)
-        if damaged or absent:
-            print("`glimpse cache prune --check_hashes` removes them; then extract again.")
+        if damaged:
+            print(
+                "`glimpse cache prune --check_hashes` removes what is damaged (with --older_than=0 "
+                "also what is younger than a day); then extract again."
+            )
     return 1 if damaged or absent else 0
 
 
 def _prune(cache):
     entries = _verified(cache) if _CHECK_HASHES.value else cache.entries()
     removals = cache.removals(entries, _OLDER_THAN.value)
+    damaged = sum(entry.damage is not None for entry in entries)
+    kept = damaged - sum(removal.reason == "damaged" for removal in removals)
+    foreign = cache.num_foreign()
     if not _DRY_RUN.value:
         for removal in removals:
             cache.remove(removal)
@@ -108,6 +115,8 @@ def _prune(cache):
             "dry_run": _DRY_RUN.value,
             "removed": [dataclasses.asdict(removal) for removal in removals],
             "num_bytes": sum(removal.num_bytes for removal in removals),
+            "damaged_kept": kept,
+            "foreign": foreign,
         }
         print(json.dumps(values, indent=1))
         return 0
@@ -120,6 +129,13 @@ def _prune(cache):
         for found in [[removal for removal in removals if removal.reason == reason]]
     )
     print(f"{cache.store.folder}: {verb} {counts}.")
+    if kept:
+        print(
+            f"Kept {kept} damaged, younger than {_OLDER_THAN.value:g} hours: a writer may be at "
+            "work on them; --older_than=0 removes them."
+        )
+    if foreign:
+        print(f"Left alone {foreign} files or folders that are no features of glimpse.")
     if not _INDEX.value:
         print("Whether features are referred to was not looked at: there is no --index.")
     return 0
