@@ -197,6 +197,13 @@ def test_the_command_goes_from_files_to_the_papers_number(ucf11, tmp_path, backb
     assert run_command("reproduce", *arguments) == 0
     assert (tmp_path / "runs/runs" / name / "best.keras").stat().st_mtime_ns == kept
     assert capsys.readouterr().out.splitlines()[-3:] == out.splitlines()[-3:]
+    # A video of the same size in the place of one that was checked.
+    video = min(path for path in ucf11.rglob("*") if path.suffix in (".avi", ".mpg"))
+    content = video.read_bytes()
+    video.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert run_command("reproduce", *arguments) == 1
+    assert f"{video.name}: is not the file that was checked" in capsys.readouterr().err
+    video.write_bytes(content)
 
 
 @pytest.mark.parametrize(
