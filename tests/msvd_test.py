@@ -129,5 +129,19 @@ def test_what_must_be_there(tree, tmp_path):
         read_clips(root, "msvd")
 
 
+def test_texts_that_are_not_utf8(tmp_path):
+    root = make_msvd(tmp_path, num_frames=2)
+    captions, mapping = root / "MSR Video Description Corpus.csv", root / "youtube_mapping.txt"
+    whole = captions.read_bytes()
+    captions.write_bytes(whole + b"a,1,2,3,clean,3,English,caf\xe9\r\n")
+    line = whole.count(b"\n") + 1
+    with pytest.raises(ValueError, match=f"Corpus.csv line {line}: is not UTF-8"):
+        read_clips(root, "msvd")
+    captions.write_bytes(whole)
+    mapping.write_bytes(b"\xe9_1_2 vid1")
+    with pytest.raises(ValueError, match="mapping.txt line 1: is not UTF-8"):
+        read_clips(root, "msvd")
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

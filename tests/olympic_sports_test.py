@@ -161,5 +161,14 @@ def test_a_folder_without_classes(copy, tmp_path):
         read_clips(tmp_path / "other", "olympic_sports")
 
 
+def test_a_file_in_the_place_of_a_class(tree, tmp_path):
+    root = shutil.copytree(tree, tmp_path / "set")
+    videos = root / "olympic_sports" if (root / "olympic_sports").is_dir() else root
+    shutil.rmtree(videos / "vault")
+    (videos / "vault").write_bytes(b"packed")
+    with pytest.raises(ValueError, match="vault: must be the folder of that class's clips"):
+        read_clips(root, "olympic_sports")
+
+
 if __name__ == "__main__":
     raise SystemExit(pytest.main([__file__]))

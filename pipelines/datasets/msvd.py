@@ -12,6 +12,7 @@ the clips have no `video_id` that would have it refused.
 
 import collections
 import csv
+import io
 import os
 import re
 
@@ -106,7 +107,7 @@ def _read_captions(path, numbers, language, sources, left_out):
     if not os.path.isfile(path):
         raise ValueError(f"{path}: is missing; name the captions' CSV file by `captions`.")
     sentences = collections.defaultdict(list)
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with io.StringIO(read_utf8(path), newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
             if next(rows, None) != _COLUMNS:
