@@ -85,7 +85,7 @@ class FeatureSource:
         """Reads everything into memory.
 
         Raises:
-            ValueError: If a feature is NaN or infinite.
+            ValueError: If a feature is NaN or infinite, or not what was written.
         """
         if self._held is not None:
             return
@@ -98,7 +98,9 @@ class FeatureSource:
         with tf.init_scope(), tf.device("CPU"):
             filled, origins = 0, {}
             for key, (start, stop) in self._spans.items():
-                features = self._read(key, start, stop, paths.get(key, "a black frame"))
+                path = paths.get(key, "a black frame")
+                # Nothing compares checksums later.
+                features = self._read(key, start, stop, path, checked=True)
                 origins[key] = filled - start
                 held[filled : filled + stop - start] = self._pooled(features)
                 filled += stop - start
@@ -126,8 +128,14 @@ class FeatureSource:
         for keys in self._keys:
             self._read(keys[number], clip.start, clip.start + clip.num_frames, clip.path)
 
-    def _read(self, key, start, stop, path):
-        features = self._index.store.read(key, start, stop)
+    def _read(self, key, start, stop, path, checked=False):
+        try:
+            features = self._index.store.read(key, start, stop, checked)
+        except ValueError as error:
+            raise ValueError(
+                f"The features of {path} are damaged: {error} Remove that file and extract again; "
+                f"`glimpse cache verify --index={self._index.folder}` looks for more."
+            ) from error
         if count_not_finite(features):
             what = "NaN" if np.isnan(features).any() else "infinite numbers"
             raise ValueError(

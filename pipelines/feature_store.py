@@ -13,6 +13,7 @@ from absl import logging
 
 from glimpse.pipelines.feature_writer import FeatureWriter, checked_dtype, record_dtype
 
+_OTHER_FEATURES = "the features are not those that were written: their SHA-256 differs"
 # How TensorFlow's messages begin with the place in its graph, which says nothing to a reader.
 _NODE = re.compile(r"\{\{function_node [^}]*\}\}|\[Op:[^\]]*\](?: name:\s*)?")
 
@@ -230,7 +231,7 @@ class FeatureStore:
                 f"a record is damaged, that of step {steps} of {stored.shape[0]}: {reason}"
             ) from error
         if digest.hexdigest() != stored.sha256:
-            raise ValueError("the features are not those that were written: their SHA-256 differs")
+            raise ValueError(_OTHER_FEATURES)
 
     def write(self, key, array, metadata=None):
         """Stores the features of a video.
@@ -259,13 +260,14 @@ class FeatureStore:
         finally:
             writer.discard()
 
-    def read(self, key, start=0, stop=None):
+    def read(self, key, start=0, stop=None, checked=False):
         """Features of the frames start to stop, reading only these from the disk.
 
         Args:
             key: From `feature_key`.
             start: First frame.
             stop: Frame after the last; None: to the end.
+            checked: Whether to read all frames and compare them with their SHA-256.
 
         Returns:
             An array of its own, `(stop - start, ...)`.
@@ -273,6 +275,7 @@ class FeatureStore:
         Raises:
             KeyError: If the key is not stored (or its file is damaged).
             IndexError: If the range is not inside the video.
+            ValueError: If `checked` and the features are not those that were written.
         """
         stored = self._stored(key)
         if stored is None:
@@ -284,4 +287,9 @@ class FeatureStore:
                 f"Frames {start} to {stop} of {self.path(key)} were asked for; it has {count}."
             )
         records = np.memmap(self.path(key), record_dtype(stored.dtype, frame_shape), mode="r")
-        return np.array(records["features"][start:stop])
+        if not checked:
+            return np.array(records["features"][start:stop])
+        features = np.array(records["features"])
+        if hashlib.sha256(features).hexdigest() != stored.sha256:
+            raise ValueError(f"{self.path(key)}: {_OTHER_FEATURES}.")
+        return features if len(features) == stop - start else features[start:stop].copy()

@@ -1,5 +1,8 @@
 """Windows of cached features: the right frames, every window once, the same order by seed."""
 
+import dataclasses
+import pathlib
+
 import numpy as np
 import pytest
 
@@ -135,6 +138,27 @@ def test_a_missing_split_and_a_rate_above_the_videos_are_named(tmp_path):
     with pytest.raises(ValueError, match="train_0.mp4.*60"):
         sampling = WindowSampling(frames_per_second=60.0, rate_rule="stride")
         FeatureWindows(index, "train", sampling)
+
+
+@pytest.mark.parametrize("step", [0, 4, 8])
+def test_a_flipped_bit_is_met_before_training(tmp_path, step):
+    """Also in steps that no clip takes: what was written is known of all of them together."""
+    index = make_features(tmp_path, counts=(3, 1, 1), lengths=(9, 9))
+    clips = tuple(dataclasses.replace(clip, start=2, num_frames=5) for clip in index.entries)
+    index = dataclasses.replace(index, entries=clips)
+    windows = FeatureWindows(index, "train", WindowSampling(4))
+    assert next(iter(windows.in_order(1)))[0].numpy()[0, :, 0, 0, 1].tolist() == [
+        number / 64 for number in (2, 3, 4, 5)
+    ]
+    path = pathlib.Path(index.store.path("train_1"))
+    content = bytearray(path.read_bytes())
+    content[step * (2 * 2 * 3 * 4 + 16) + 20] ^= 1
+    path.write_bytes(content)
+    assert index.store.contains("train_1")
+    words = rf"/videos/train_1\.mp4 are damaged: {path}: .*SHA-256.* Remove that file and extract"
+    with pytest.raises(ValueError, match=words):
+        FeatureWindows(index, "train", WindowSampling(4)).in_order(1)
+    FeatureWindows(index, "val", WindowSampling(4)).in_order(1)
 
 
 if __name__ == "__main__":

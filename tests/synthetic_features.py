@@ -1,6 +1,9 @@
 """A folder of made features in which the label can be learnt, without any video."""
 
 import collections
+import hashlib
+import json
+import pathlib
 
 import numpy as np
 import tensorflow as tf
@@ -129,3 +132,6 @@ def spoil_stored(index, key, step, value):
     with tf.io.TFRecordWriter(index.store.path(key)) as records:
         for frame in features:
             records.write(frame.tobytes())
+    path = pathlib.Path(index.store.metadata_path(key))
+    sha256 = hashlib.sha256(features.tobytes()).hexdigest()
+    path.write_text(json.dumps({**json.loads(path.read_text()), "sha256": sha256}))
