@@ -1,9 +1,13 @@
 """Extraction on several machines, as an Apache Beam job."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
+import shutil
 import tempfile
+import time
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -14,9 +18,12 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from glimpse.pipelines.backbone_function import BackboneFunction
 from glimpse.pipelines.feature_store import backbone_fingerprint
+from glimpse.pipelines.feature_writer import host_name
 
 # Videos whose frames share batches in one worker; it answers for them together.
 _VIDEOS_TOGETHER = 16
+_ANSWERS = ".beam-"
+_YOUNG_SECONDS = 60
 # Beam's own default may download a program to run the job with.
 _DEFAULT_RUNNER = "apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 
@@ -52,7 +59,8 @@ class BeamExtraction:
         if not any(flag.split("=")[0] == "--runner" for flag in flags):
             flags = [f"--runner={_DEFAULT_RUNNER}", *flags]
         os.makedirs(self._folder, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".beam-", dir=self._folder) as folder:
+        _remove_left_over(self._folder)
+        with _answers_folder(self._folder) as folder:
             try:
                 with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
                     _ = (
@@ -126,6 +134,35 @@ class _Extract(beam.DoFn):
         Metrics.counter("glimpse", "videos").inc(len(videos))
         for number, outcome in outcomes.items():
             yield json.dumps({"number": number, "outcome": outcome})
+
+
+@contextlib.contextmanager
+def _answers_folder(folder):
+    """A folder for a job's answers, locked and named after this machine while the job runs."""
+    suffix = f"@{host_name()}"
+    with tempfile.TemporaryDirectory(suffix, _ANSWERS, folder) as answers:
+        lock = os.open(answers, os.O_RDONLY)
+        try:
+            # Where a folder cannot be locked, what a killed job leaves stays.
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield answers
+        finally:
+            os.close(lock)
+
+
+def _remove_left_over(folder):
+    """Removes the answers of jobs that this machine started and whose process is gone."""
+    for path in pathlib.Path(folder).glob(f"{_ANSWERS}*@{host_name()}"):
+        with contextlib.suppress(OSError):
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                # One that was made this moment may not be locked yet.
+                if time.time() - os.fstat(lock).st_mtime > _YOUNG_SECONDS:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path)
+            finally:
+                os.close(lock)
 
 
 def _read_answers(folder):

@@ -70,6 +70,57 @@ def test_what_stops_a_worker_stops_the_job_in_the_same_words(tmp_path):
     assert not (tmp_path / "out/index.json").exists()
 
 
+_DRIVER = """
+import sys
+from glimpse.pipelines.beam_extraction import _answers_folder
+with _answers_folder(sys.argv[1]) as folder:
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_killed_jobs_left_is_removed_and_nothing_of_the_living(tmp_path):
+    clips = make_clips(tmp_path / "set", [3])
+    out = tmp_path / "out"
+    out.mkdir()
+    drivers = [
+        subprocess.Popen(
+            [sys.executable, "-c", _DRIVER, out],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    try:
+        folders = [pathlib.Path(driver.stdout.readline().strip()) for driver in drivers]
+        for folder in folders:
+            (folder / "answers").write_text("{}")
+        for driver in drivers[:2]:
+            driver.kill()
+            driver.communicate()
+        dead, young, live = folders
+        elsewhere, other = out / ".beam-old@elsewhere", out / ".beam-notes"
+        elsewhere.mkdir()
+        other.mkdir()
+        then = time.time() - 1000
+        for folder in (dead, live, elsewhere, other):
+            os.utime(folder, (then, then))
+        runner = BeamExtraction(BitsBackbone, out)
+        extract_features(clips, BitsBackbone(), out, progress=False, runner=runner)
+        left = {"features", "index.json", young.name, live.name, elsewhere.name, other.name}
+        assert set(os.listdir(out)) == left and (live / "answers").exists()
+        drivers[2].communicate()
+        assert drivers[2].returncode == 0 and not live.exists()
+    finally:
+        for driver in drivers:
+            driver.kill()
+            driver.wait()
+
+
 def test_the_command_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "glimpse.pipelines.beam_extraction")
     monkeypatch.setitem(sys.modules, "apache_beam", None)
