@@ -101,9 +101,8 @@ class FeatureWriter:
             )
         with self._os_errors():
             for frame in features:
-                content = frame.tobytes()
-                self._sha256.update(content)
-                self._records.write(content)
+                self._records.write(frame.tobytes())
+        self._sha256.update(features)
         self.num_frames += len(features)
 
     def commit(self):
@@ -124,12 +123,13 @@ class FeatureWriter:
             "sha256": self._sha256.hexdigest(),
             "metadata": self.metadata,
         }
-        # The metadata first: features under their final name are always complete.
+        # The metadata first: features under their final name are always complete. After a power cut
+        # the metadata may be lost, as nobody waits for the disk to have them: features without
+        # them count as absent, and a second wait for each video would cost more than the rest.
         temporary = self._temporary_file()
         try:
             temporary.write(json.dumps(values).encode())
             temporary.flush()
-            os.fsync(temporary.fileno())
             os.replace(temporary.name, self._store.metadata_path(self._key))
             temporary.close()
         except BaseException:
