@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import math
 import queue
 import threading
 
@@ -14,7 +15,10 @@ from glimpse.pipelines.video_source import open_video
 
 _CHUNK_FRAMES = 16
 _CHUNK_BYTES = 8 << 20
-_CHUNKS_AHEAD = 4
+# A second or two of the usual data sets' clips, so that one thread's video does not wait for
+# another's to be used up; a constant, so that memory does not grow with the video's length.
+_FRAMES_AHEAD = 256
+_BYTES_AHEAD = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,9 +66,10 @@ class _Stopped(Exception):
 class DecodedClips:
     """Decodes several videos at a time and gives them out one after the other, in order.
 
-    Memory is bounded: each thread waits when it is a few chunks ahead. A video is read once,
-    whatever segments of it are wanted: from the first's start to the last's end, and frames in
-    none of them are passed over.
+    Memory is bounded: each thread waits when it is 256 frames or 64 MiB ahead. A video is read
+    once, whatever segments of it are wanted: from the first's start to the last's end, and frames
+    in none of them are passed over. Each video is decoded by one thread of the codec, because
+    several do not give the same pictures twice where a file is damaged.
 
         with DecodedClips(jobs, threads=2) as decoded:
             for job, chunks in decoded:
@@ -128,7 +133,9 @@ class DecodedClips:
                 if not self._prepare(job, reader.decoder):
                     self._put(chunks, None)
                     return
-                for chunk in _chunks_of(reader, span, segments):
+                open_chunk = _OpenChunk(reader.height, reader.width)
+                chunks.queue.maxsize = open_chunk.number_ahead
+                for chunk in _chunks_of(reader, open_chunk, span, segments):
                     self._put(chunks, chunk)
                 self._put(
                     chunks,
@@ -155,21 +162,50 @@ class DecodedClips:
         raise _Stopped
 
 
-def _chunks_of(reader, span, segments):
+def _chunks_of(reader, chunk, span, segments):
     """The frames of a reader that lie in one of the segments, as DecodedFrames."""
-    kept = []
+    reader.frame_memory = chunk.next_frame
     for number, frame in enumerate(reader, start=_first_number(span)):
         time = reader.frame_times[-1]
-        if any(_lies_in(number, time, segment) for segment in segments):
-            kept.append((frame, number, time))
-        elif kept:
-            yield _stacked(kept)
-            kept = []
-        if len(kept) == _CHUNK_FRAMES or len(kept) * frame.nbytes >= _CHUNK_BYTES:
-            yield _stacked(kept)
-            kept = []
-    if kept:
-        yield _stacked(kept)
+        is_wanted = any(_lies_in(number, time, segment) for segment in segments)
+        if is_wanted:
+            chunk.add(frame, number, time)
+        if chunk.numbers and (not is_wanted or len(chunk.numbers) == chunk.size):
+            yield chunk.take()
+    if chunk.numbers:
+        yield chunk.take()
+
+
+class _OpenChunk:
+    """Gathers frames in one array, in which the reader writes them."""
+
+    def __init__(self, height, width):
+        self.size = min(_CHUNK_FRAMES, -(-_CHUNK_BYTES // (height * width * 3)))
+        self._shape = self.size, height, width, 3
+        self.number_ahead = max(
+            1, min(_FRAMES_AHEAD // self.size, _BYTES_AHEAD // math.prod(self._shape))
+        )
+        self._frames = np.empty(self._shape, np.uint8)
+        self.numbers, self._times = [], []
+
+    def next_frame(self):
+        """Where the next frame belongs; a frame that is not added is overwritten."""
+        return self._frames[len(self.numbers)]
+
+    def add(self, frame, number, time):
+        memory = self.next_frame()
+        if not np.may_share_memory(frame, memory):
+            memory[...] = frame
+        self.numbers.append(number)
+        self._times.append(time)
+
+    def take(self):
+        """The frames so far as DecodedFrames; those that follow go to another array."""
+        count = len(self.numbers)
+        taken = DecodedFrames(self._frames[:count], np.array(self.numbers), np.array(self._times))
+        self._frames = np.empty(self._shape, np.uint8)
+        self.numbers, self._times = [], []
+        return taken
 
 
 def _first_number(span):
@@ -183,16 +219,11 @@ def _lies_in(number, time, segment):
     return segment.start <= position and (segment.end is None or position < segment.end)
 
 
-def _stacked(kept):
-    frames, numbers, times = zip(*kept, strict=True)
-    return DecodedFrames(np.stack(frames), np.array(numbers), np.array(times))
-
-
 class _Chunks:
     """The chunks of one video, then its facts or its error."""
 
     def __init__(self):
-        self.queue = queue.Queue(_CHUNKS_AHEAD)
+        self.queue = queue.Queue()  # bounded once the frames' size is known
         self.facts = None
         self.error = None
 

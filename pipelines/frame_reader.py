@@ -30,6 +30,8 @@ class FrameReader:
         frame_times: Seconds from the video's first frame to each frame handed out so far, an
             `array` of doubles, strictly rising.
         warnings: One sentence for each sign that frames are missing, a list.
+        frame_memory: None, or a function that gives the uint8 array `(height, width, 3)` into which
+            the next frame may be written, so that it need not be copied; not every reader asks.
 
     Raises:
         VideoError: If the file cannot be read, or the segment holds no frame.
@@ -46,6 +48,7 @@ class FrameReader:
         self.num_frames = 0
         self.frame_times = array.array("d")
         self.warnings = []
+        self.frame_memory = None
         self._name = display_name(path)
         self._stated_rate = self._fitted_rate = None
         self._closed = False

@@ -110,7 +110,7 @@ class VideoReader(FrameReader):
         self._first_frame = None
         self._last_time = seconds
         if not self._is_before(number, seconds):
-            yield cv2.cvtColor(first, cv2.COLOR_BGR2RGB), seconds
+            yield self._picture(first), seconds
         else:
             yield None, seconds
         while capture.grab():
@@ -123,7 +123,11 @@ class VideoReader(FrameReader):
             success, frame = capture.retrieve(frame)
             if not success or frame is None or not frame.size:
                 return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), seconds
+            yield self._picture(frame), seconds
+
+    def _picture(self, frame):
+        memory = None if self.frame_memory is None else self.frame_memory()
+        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, memory)
 
     def _plan_times(self):
         return None if self._num_hidden else self._scan.frame_times
