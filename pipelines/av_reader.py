@@ -8,11 +8,12 @@ import av
 import cv2
 import numpy as np
 
+from glimpse.pipelines.edit_lists import scan_edits
 from glimpse.pipelines.file_check import CONTAINERS, check_picture_size
-from glimpse.pipelines.frame_clock import FrameClock
 from glimpse.pipelines.frame_rate import MAX_FRAMES_PER_SECOND
 from glimpse.pipelines.frame_reader import FrameReader
-from glimpse.pipelines.truncated_files import missing_bytes
+from glimpse.pipelines.packet_scan import PacketScan
+from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
 from glimpse.pipelines.video_error import VideoError
 from glimpse.pipelines.video_file import check_video_file, what_it_is
 
@@ -129,21 +130,22 @@ class AvReader(FrameReader):
             raise VideoError(what_it_is(self.path, self._name)) from error
 
     def _frame_rate(self, stream):
-        for rate in (stream.guessed_rate, stream.average_rate):
-            if rate is not None and 0 < rate <= MAX_FRAMES_PER_SECOND:
-                return float(rate)
+        # As OpenCV: no other rate is asked for where the average is absurd.
+        stated = stream.average_rate or stream.guessed_rate
+        if stated is not None and 0 < stated <= MAX_FRAMES_PER_SECOND:
+            return float(stated)
         times = self.planned_times
         if times is not None and len(times) > 1:
             measured = float((len(times) - 1) / times[-1])
             if measured <= MAX_FRAMES_PER_SECOND:
                 return measured
         raise VideoError(
-            f"{self._name}: neither the header nor the time stamps give a frame rate; convert it "
-            "with `ffmpeg -r RATE -i INPUT OUTPUT.mp4`."
+            f"{self._name}: the header states {float(stated or 0)} frames per second and the time "
+            "stamps give no rate either; convert it with `ffmpeg -r RATE -i INPUT OUTPUT.mp4`."
         )
 
     def _decode(self):
-        clock = FrameClock(self.frames_per_second)
+        clock = self._make_clock()
         for number, (frame, stamp) in enumerate(self._deinterlaced_frames()):
             seconds = clock(stamp)
             if self._is_before(number, seconds):
@@ -213,9 +215,9 @@ class AvReader(FrameReader):
                 yield frame
 
     def _plan_times(self):
-        if self._deinterlacer is not None or self._codec == "vp8":
-            return None
-        times = array.array("d")
+        if counts_samples(self.path) and scan_edits(self.path).num_edits > 1:
+            return None  # the same time may come again
+        times, keys = array.array("d"), array.array("b")
         container, file = self._open()
         try:
             stream = _video_stream(container)
@@ -223,19 +225,17 @@ class AvReader(FrameReader):
             for packet in container.demux(stream):
                 stamp = packet.dts if is_avi else packet.pts
                 if packet.size and not packet.is_discard:
-                    if stamp is None:
-                        return None
-                    times.append(float(stamp * stream.time_base))
+                    times.append(float("nan" if stamp is None else stamp * stream.time_base))
+                    keys.append(packet.is_keyframe)
         except av.error.FFmpegError:
             return None
         finally:
             container.close()
             if file is not None:
                 file.close()
-        times = np.sort(np.asarray(times))
-        if not len(times) or not np.all(np.diff(times) > 0):
-            return None
-        return np.round(times - times[0], 6)
+        times = self._times_in(PacketScan(len(times), times, keys, frozenset()))
+        # A packet may be a field, or not to be shown.
+        return None if self._deinterlacer is not None or self._codec == "vp8" else times
 
     def _look_for_missing_frames(self, num_decoded):
         lost = missing_bytes(self.path)

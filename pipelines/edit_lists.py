@@ -1,9 +1,10 @@
-"""Counts the frames of its video that the edit list of an MP4 or QuickTime file hides.
+"""Reads which frames of its video the edit list of an MP4 or QuickTime file hides.
 
 ISO/IEC 14496-12: boxes (4.2), media (8.4), sample tables (8.6.1), edit lists (8.6.6). A decoder
 decodes hidden frames and does not show them, so that fewer come out than the file holds.
 """
 
+import dataclasses
 import os
 
 import numpy as np
@@ -13,18 +14,31 @@ _MOOV_BYTES = 256 << 20
 _MAX_SAMPLES = 1 << 27  # a damaged table may promise anything
 
 
-def hidden_frames(path):
-    """How many frames an edit list hides at the beginning and end of the first video track.
+@dataclasses.dataclass(frozen=True)
+class EditScan:
+    """What the edit list of a video track tells.
 
-    0 where there is no such list, or the file is no MP4 or QuickTime file.
+    Args:
+        num_edits: Parts of the track that are shown, one after the other; 0 without a list.
+        num_hidden: Frames that are in none of them.
+    """
+
+    num_edits: int = 0
+    num_hidden: int = 0
+
+
+def scan_edits(path):
+    """Returns the `EditScan` of a file's first video track.
+
+    Nothing is in it where there is no such list, or the file is no MP4 or QuickTime file.
     """
     with open(path, "rb") as file:
         moov = _find_moov(file, os.path.getsize(path))
     for track in _boxes(moov).get(b"trak", ()):
         boxes = _tree(track)
         if boxes.get(b"hdlr", b"")[8:12] == b"vide":
-            return _hidden_in_track(boxes, _tree(moov).get(b"mvhd", b""))
-    return 0
+            return _scan_track(boxes, _tree(moov).get(b"mvhd", b""))
+    return EditScan()
 
 
 def _find_moov(file, size):
@@ -67,12 +81,12 @@ def _tree(data, levels=5):
     return found
 
 
-def _hidden_in_track(boxes, movie_header):
+def _scan_track(boxes, movie_header):
     movie_scale, media_scale = _time_scale(movie_header), _time_scale(boxes.get(b"mdhd", b""))
     edits = [edit for edit in _edits(boxes.get(b"elst", b"")) if edit[1] >= 0]
     times = np.cumsum(_runs(boxes.get(b"stts", b"")))
     if not edits or not len(times) or not movie_scale or not media_scale:
-        return 0
+        return EditScan(len(edits))
     # The movie's clock, in which an edit's length is given, is coarser than the media's.
     slack = min(times[-1] / len(times) / 4, media_scale / movie_scale)
     times = np.concatenate([[0], times[:-1]])
@@ -84,7 +98,7 @@ def _hidden_in_track(boxes, movie_header):
         # No duration: to the end.
         end = start + duration * media_scale / movie_scale - slack if duration else np.inf
         shown |= (times >= start - slack) & (times < end)
-    return int(np.sum(~shown))
+    return EditScan(len(edits), int(np.sum(~shown)))
 
 
 def _time_scale(header):

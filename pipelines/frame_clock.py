@@ -11,10 +11,12 @@ class FrameClock:
 
     Args:
         frames_per_second: The rate for frames without a good stamp.
+        has_stamps: False: no stamp is good, all frames are counted from the rate.
     """
 
-    def __init__(self, frames_per_second):
+    def __init__(self, frames_per_second, has_stamps=True):
         self._rate = frames_per_second
+        self._has_stamps = has_stamps
         self._first = None
         self._last = None
         self._good_time = 0.0
@@ -26,7 +28,9 @@ class FrameClock:
             self._first, self._last = stamp, 0.0
             return 0.0
         self._frames_since += 1
-        seconds = None if stamp is None or self._first is None else round(stamp - self._first, 6)
+        seconds = None
+        if self._has_stamps and stamp is not None and self._first is not None:
+            seconds = round(stamp - self._first, 6)
         if seconds is None or seconds <= self._last:
             self._last = round(self._good_time + self._frames_since / self._rate, 6)
         else:

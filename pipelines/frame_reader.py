@@ -4,6 +4,9 @@ import array
 import functools
 import os
 
+from absl import logging
+
+from glimpse.pipelines.frame_clock import FrameClock
 from glimpse.pipelines.frame_rate import fit_frame_rate, has_variable_rate
 from glimpse.pipelines.video_error import VideoError, display_name
 
@@ -51,6 +54,7 @@ class FrameReader:
         self.frame_memory = None
         self._name = display_name(path)
         self._stated_rate = self._fitted_rate = None
+        self._stamps_jump = False
         self._closed = False
 
     def __enter__(self):
@@ -65,7 +69,10 @@ class FrameReader:
 
     @property
     def frames_per_second(self):
-        """float in (0, 1000]: the stated rate, or the mean rate where the frames do not keep it."""
+        """float in (0, 1000]: the stated rate, or the mean rate where the frames do not keep it.
+
+        Where `planned_times` is None, the stated rate until the video's last frame was decoded.
+        """
         if self._fitted_rate is None and self._stated_rate is not None:
             self._fitted_rate = fit_frame_rate(self._stated_rate, self.planned_times)
         return self._fitted_rate
@@ -100,7 +107,9 @@ class FrameReader:
         if self._closed:
             raise VideoError(f"{self._name}: the reader is closed or used up; open the file again.")
         number, seconds, is_through = -1, 0.0, True
+        all_times = array.array("d")
         for number, (frame, seconds) in enumerate(self._decode()):
+            all_times.append(seconds)
             if self._is_before(number, seconds):
                 continue
             if self._is_after(number, seconds):
@@ -112,6 +121,8 @@ class FrameReader:
             if self._closed:
                 raise VideoError(f"{self._name}: the reader was closed while it was being read.")
         if is_through:
+            if self.planned_times is None:
+                self._fitted_rate = fit_frame_rate(self._stated_rate, all_times)
             self._look_for_missing_frames(number + 1)
             self._look_at_the_segments_end(number, seconds)
         if self.segment is not None and not self.num_frames:
@@ -153,6 +164,23 @@ class FrameReader:
         In place of a frame for which `_is_before` is true it may yield None.
         """
         raise NotImplementedError
+
+    def _make_clock(self):
+        # At the fitted rate, because the header's may be wrong where stamps are missing, too; it
+        # also asks for the planned times, which shows whether the stamps jump.
+        rate = self.frames_per_second
+        return FrameClock(rate, has_stamps=not self._stamps_jump)
+
+    def _times_in(self, scan):
+        """The times that a `PacketScan` tells, or None; says so where its stamps jump."""
+        self._stamps_jump = scan.jumps_back
+        if self._stamps_jump:
+            logging.warning(
+                "%s: its time stamps jump backwards, as where recordings were joined: all frames "
+                "are read, and their times are counted from the frame rate.",
+                self._name,
+            )
+        return scan.frame_times
 
     def _plan_times(self):
         """Returns what `planned_times` is."""

@@ -9,13 +9,14 @@ so that a cut inside a packet shows; one between packets does not, and in raw st
 
 import os
 
+from glimpse.pipelines.matroska_duration import MATROSKA_MAGIC, SEGMENT, read_length
 from glimpse.pipelines.transport_packets import packet_layout
 
-_MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
-_MATROSKA_MAGIC = b"\x1a\x45\xdf\xa3"
 _PACK_START = b"\x00\x00\x01\xba"
 _PROGRAM_TAIL = 1 << 20
 _BOX_NAMES = {b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp", b"moof"}
+# Those that other boxes come before.
+_LATER_BOX_NAMES = _BOX_NAMES | {b"mfra", b"sidx", b"ssix", b"uuid", b"meta", b"prft", b"emsg"}
 
 
 def missing_bytes(path):
@@ -27,7 +28,7 @@ def missing_bytes(path):
             return _missing_in_boxes(file, size)
         if start[:4] == b"RIFF":
             return _missing_in_riff(file, size)
-        if start[:4] == _MATROSKA_MAGIC:
+        if start[:4] == MATROSKA_MAGIC:
             return _missing_in_matroska(file, size)
         if start[:4] == _PACK_START:
             return _missing_in_program_stream(file, size)
@@ -38,12 +39,6 @@ def counts_samples(path):
     """True for MP4 and QuickTime, whose header lists every sample of the video track."""
     with open(path, "rb") as file:
         return file.read(8)[4:8] in _BOX_NAMES
-
-
-def is_matroska(path):
-    """True for Matroska and WebM."""
-    with open(path, "rb") as file:
-        return file.read(4) == _MATROSKA_MAGIC
 
 
 def _missing_in_transport_stream(file, size):
@@ -80,6 +75,8 @@ def _missing_in_boxes(file, size):
             length = int.from_bytes(header[8:16], "big")
         if length < 8:  # 0: the box runs to the end of the file; others are no box
             return 0
+        if position + length > size and header[4:8] not in _LATER_BOX_NAMES:
+            return 0  # what something else appended to the file
         position += length
     return max(0, position - size)
 
@@ -100,26 +97,15 @@ def _missing_in_riff(file, size):
 
 def _missing_in_matroska(file, size):
     file.seek(4)
-    header_length, header_bytes = _variable_integer(file)
+    header_length, header_bytes = read_length(file)
     position = 4 + header_bytes + header_length
     while position + 5 <= size:
         file.seek(position)
         identifier = file.read(4)
-        length, length_bytes = _variable_integer(file)
+        length, length_bytes = read_length(file)
         if length is None:
             return 0
-        if identifier == _MATROSKA_SEGMENT:
+        if identifier == SEGMENT:
             return max(0, position + 4 + length_bytes + length - size)
         position += 4 + length_bytes + length
     return 0
-
-
-def _variable_integer(file):
-    """(value, bytes used) of an EBML length; value None where the length is unknown."""
-    first = file.read(1)
-    if not first or not first[0]:
-        return None, 1
-    count = 9 - first[0].bit_length()
-    rest = file.read(count - 1)
-    value = int.from_bytes(first + rest, "big") & ((1 << 7 * count) - 1)
-    return (None if value == (1 << 7 * count) - 1 else value), count

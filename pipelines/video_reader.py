@@ -10,15 +10,15 @@ os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
 
-from glimpse.pipelines.edit_lists import hidden_frames
+from glimpse.pipelines.edit_lists import EditScan, scan_edits
 from glimpse.pipelines.file_check import CONTAINERS, check_picture_size
-from glimpse.pipelines.frame_clock import FrameClock
 from glimpse.pipelines.frame_rate import MAX_FRAMES_PER_SECOND
 from glimpse.pipelines.frame_reader import FrameReader
 from glimpse.pipelines.interlaced_streams import is_interlaced, tells_fields
+from glimpse.pipelines.matroska_duration import stated_video_end
 from glimpse.pipelines.packet_scan import scan_packets
 from glimpse.pipelines.transport_packets import count_broken_packets
-from glimpse.pipelines.truncated_files import counts_samples, is_matroska, missing_bytes
+from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
 from glimpse.pipelines.video_error import OtherDecoderError
 from glimpse.pipelines.video_file import check_video_file, what_it_is
 
@@ -52,9 +52,9 @@ class VideoReader(FrameReader):
     A reader gives its frames once. When they are through, `num_frames` is their
     count and `warnings` holds one sentence for each sign that frames are missing or are not what
     they seem: a file shorter than its container says, fewer frames than the stream has packets or
-    the header of an MP4 or QuickTime file lists, an end of a Matroska file long before the one that
-    its header states, broken packets of a transport stream, and pictures that change their size
-    and were scaled to the first.
+    the header of an MP4 or QuickTime file lists, an end of a Matroska file's video long before the
+    one that its header states, broken packets of a transport stream, and pictures that change
+    their size and were scaled to the first.
 
     Limits: interlaced video is refused where the headers of H.264, HEVC, MPEG-2,
     MPEG-4 part 2, ProRes, DNxHD or DV show it; in other codecs, and where H.264 or MPEG-2 turns
@@ -103,8 +103,7 @@ class VideoReader(FrameReader):
         self._first_frame = None
 
     def _decode(self):
-        # At the fitted rate, because the header's may be wrong where stamps are missing, too.
-        clock = FrameClock(self.frames_per_second)
+        clock = self._make_clock()
         capture, first = self._capture, self._first_frame
         number, seconds, frame = 0, clock(self._first_stamp), None
         self._first_frame = None
@@ -130,7 +129,10 @@ class VideoReader(FrameReader):
         return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, memory)
 
     def _plan_times(self):
-        return None if self._num_hidden else self._scan.frame_times
+        if self._edits.num_edits > 1:
+            return None  # the same time may come again
+        times = self._times_in(self._scan)
+        return None if self._edits.num_hidden else times
 
     @functools.cached_property
     def _scan(self):
@@ -141,8 +143,8 @@ class VideoReader(FrameReader):
             capture.release()
 
     @functools.cached_property
-    def _num_hidden(self):
-        return hidden_frames(self.path) if counts_samples(self.path) else 0
+    def _edits(self):
+        return scan_edits(self.path) if counts_samples(self.path) else EditScan()
 
     def _open(self, parameters=()):
         # Bytes, because a str that is not UTF-8 ends the process inside OpenCV; absolute,
@@ -171,6 +173,8 @@ class VideoReader(FrameReader):
             )
         self._first_frame = frame
         self._first_stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        # That one counts from the stream's own first stamp; this one counts frames.
+        self._first_number = self._capture.get(cv2.CAP_PROP_PTS)
         self.height, self.width = frame.shape[:2]
         self.frames_per_second = self._frame_rate()
 
@@ -211,10 +215,12 @@ class VideoReader(FrameReader):
         )
 
     def _look_for_missing_frames(self, num_decoded):
-        lost, scan = missing_bytes(self.path), self._scan
-        listed = self._header_count if counts_samples(self.path) else 0
+        lost, scan, edits = missing_bytes(self.path), self._scan, self._edits
+        # Several edits may leave frames out and show others again.
+        is_counted = edits.num_edits <= 1
+        listed = self._header_count if is_counted and counts_samples(self.path) else 0
         # Which frames at an edit's very end are shown is a matter of rounding.
-        hidden = self._num_hidden + 1 if self._num_hidden else 0
+        hidden = edits.num_hidden + 1 if edits.num_hidden else 0
         if lost:
             self.warnings.append(
                 f"{self._name}: the file is cut off: {lost} bytes are missing and "
@@ -226,13 +232,13 @@ class VideoReader(FrameReader):
                 f"{listed:.0f} that the header lists: the file is damaged; compare it with its "
                 "source, or convert it again."
             )
-        elif num_decoded < scan.num_pictures - hidden:
+        elif is_counted and num_decoded < scan.num_pictures - hidden:
             self.warnings.append(
                 f"{self._name}: {num_decoded} frames could be decoded of the {scan.num_pictures} "
                 "that the file holds: it is damaged, or begins in the middle of a recording; copy "
                 "it again, or convert it."
             )
-        elif is_matroska(self.path):
+        else:
             self._look_for_the_end()
         if broken := count_broken_packets(self.path):
             self.warnings.append(
@@ -247,11 +253,14 @@ class VideoReader(FrameReader):
 
     def _look_for_the_end(self):
         # A demuxer that loses its way in a damaged cluster looks like one at the end.
-        stated = self._header_count / self._stated_rate
-        last = self._last_time + 1 / self.frames_per_second
+        stated = stated_video_end(self.path)
+        if stated is None:
+            return
+        first = self._first_number / self._stated_rate
+        last = first + self._last_time + 1 / self.frames_per_second
         if stated - last > max(1.0, 0.1 * stated):
             self.warnings.append(
                 f"{self._name}: the video ends at {last:.2f} s and its header says "
-                f"{stated:.2f} s: the file is damaged, or its sound is longer; compare it with its "
-                "source, or convert it again."
+                f"{stated:.2f} s: the file is damaged; compare it with its source, or convert it "
+                "again."
             )

@@ -190,6 +190,7 @@ class VideoWindows:
             for _ in reader:
                 pass
         self._missing_frames = list(reader.warnings)
+        self.frames_per_second = reader.frames_per_second
         return reader
 
     def _make_clock(self, num_steps, times):

@@ -50,7 +50,8 @@ def write_video(path, fourcc="mp4v", num_frames=12, height=48, width=64, rate=25
 def write_encoded(path, codec, options=None, pixels="yuv420p", times=None, **sizes):
     """Writes frames with PyAV, at `times` in units of 1/rate s (default 0, 1, 2, ...).
 
-    `sizes`: height, width, rate, num_frames (default 48, 64, 25, 12).
+    `sizes`: height, width, rate, num_frames (default 48, 64, 25, 12), time_base (of `times`, a
+    Fraction) and first, the number that the first frame carries.
     """
     import av
 
@@ -59,7 +60,10 @@ def write_encoded(path, codec, options=None, pixels="yuv420p", times=None, **siz
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, pixels
-        for number, time in enumerate(times or range(sizes.get("num_frames", 12))):
+        if "time_base" in sizes:
+            stream.codec_context.time_base = sizes["time_base"]
+        times = times or range(sizes.get("num_frames", 12))
+        for number, time in enumerate(times, start=sizes.get("first", 0)):
             picture = numbered_frame(number, height, width)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixels)
             frame.pts = time

@@ -1,9 +1,11 @@
 """Damaged files: nothing of what is missing or guessed passes without a warning."""
 
+import struct
+
 import numpy as np
 import pytest
 
-from glimpse.pipelines.edit_lists import hidden_frames
+from glimpse.pipelines.edit_lists import EditScan, scan_edits
 from glimpse.pipelines.stream_damage import can_find_damage, find_damage
 from glimpse.pipelines.transport_packets import count_broken_packets
 from glimpse.pipelines.truncated_files import missing_bytes
@@ -213,13 +215,69 @@ def test_edit_lists_hide_frames_without_a_warning(tmp_path, start, duration, sho
     edited(path, start, duration)
     numbers, warnings = warnings_of(path)
     assert numbers == list(shown)
-    assert hidden_frames(path) == 12 - len(shown)
+    assert scan_edits(path) == EditScan(1, 12 - len(shown))
     assert warnings == []
 
 
 def test_a_file_without_an_edit_list_hides_nothing(tmp_path):
-    assert hidden_frames(write_video(tmp_path / "clip.mp4")) == 0
-    assert hidden_frames(write_video(tmp_path / "clip.avi", "MJPG")) == 0
+    assert scan_edits(write_video(tmp_path / "clip.mp4")).num_hidden == 0
+    assert scan_edits(write_video(tmp_path / "clip.avi", "MJPG")) == EditScan()
+
+
+def with_edits(path, entries):
+    """Gives an MP4 file whose header comes last another edit list: (duration, media time)."""
+    content = path.read_bytes()
+    start = content.index(b"edts") - 4
+    length = int.from_bytes(content[start : start + 4], "big")
+    list_ = b"".join(struct.pack(">IiI", *entry, 1 << 16) for entry in entries)
+    box = struct.pack(">I4sII", 16 + len(list_), b"elst", 0, len(entries)) + list_
+    box = struct.pack(">I4s", 8 + len(box), b"edts") + box
+    changed = bytearray(content[:start] + box + content[start + length :])
+    assert content.index(b"mdat") < content.index(b"moov")
+    for name in (b"moov", b"trak"):
+        place = content.index(name) - 4
+        size = int.from_bytes(content[place : place + 4], "big") + len(box) - length
+        changed[place : place + 4] = size.to_bytes(4, "big")
+    path.write_bytes(changed)
+    return path
+
+
+def test_several_edits_leave_frames_out_and_show_others_again(tmp_path):
+    pytest.importorskip("av", reason="PyAV writes edit lists")
+    from glimpse.pipelines.av_reader import AvReader
+
+    path = write_encoded(tmp_path / "clip.mp4", "libx264", {"bf": "2", "g": "8"}, num_frames=40)
+    first = 1024  # media time of the first frame, each of which lasts 512 of them
+    for starts in ((5, 25), (25, 5), (5, 5)):
+        with_edits(path, [(400, first + 512 * start) for start in starts])
+        assert scan_edits(path).num_edits == 2
+        expected = [number for start in starts for number in range(start, start + 10)]
+        for reader in (VideoReader, AvReader):
+            numbers, warnings = warnings_of(path, reader)
+            assert numbers == expected and warnings == []
+            with reader(path) as opened:
+                assert opened.planned_times is None
+    # An empty edit delays the video and is none.
+    with_edits(path, [(400, -1), (1600, first)])
+    assert scan_edits(path) == EditScan(1, 0)
+    assert warnings_of(path) == (list(range(40)), [])
+
+
+def test_what_is_appended_to_boxes_is_not_missing(tmp_path):
+    path = write_video(tmp_path / "clip.mp4")
+    content = path.read_bytes()
+    for junk in (
+        b"TAGappended by a downloader",
+        bytes(1000),
+        b"\xff" * 30,
+        b"\0\0\0\x10junkjunk" * 9,
+    ):
+        path.write_bytes(content + junk)
+        assert missing_bytes(path) == 0
+        assert warnings_of(path) == (list(range(12)), [])
+    for name in (b"moof", b"mdat", b"uuid"):
+        path.write_bytes(content + (5000).to_bytes(4, "big") + name + bytes(92))
+        assert missing_bytes(path) == 4900
 
 
 def test_headers_that_lie_about_the_number_of_frames(tmp_path):
