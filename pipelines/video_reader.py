@@ -43,7 +43,7 @@ class VideoReader(FrameReader):
     Frames are uint8 `(height, width, 3)`, values 0-255, in the order of display.
     Grey and 10-bit video come as 8-bit RGB, rotation metadata is applied, pixels
     count as square. Frames are counted by decoding them, never by the header. Memory does not
-    grow with the video's length, apart from 16 bytes a frame for its times.
+    grow with the video's length, apart from 25 bytes a frame for its times.
 
         with VideoReader("clip.mp4") as reader:
             for frame in reader:
