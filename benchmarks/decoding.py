@@ -204,7 +204,10 @@ def other_libraries():
         try:
             importlib.import_module(module)
         except (ImportError, OSError, RuntimeError) as error:  # what FFmpeg's libraries raise
-            reasons[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            words = str(error).strip().splitlines()[0].split()
+            # Without the folders of this machine.
+            reason = " ".join(word.rsplit("/", 1)[-1] for word in words)
+            reasons[name] = f"{type(error).__name__}: {reason}"
         else:
             found[name] = functions
     return found, reasons
