@@ -9,6 +9,8 @@ import numpy as np
 from glimpse.pipelines.feature_writer import FeatureWriter
 
 _COMMITS_AHEAD = 16
+# Each waits for the disk nearly all of its time.
+_COMMIT_THREADS = 4
 
 
 @dataclasses.dataclass(eq=False)
@@ -39,8 +41,8 @@ class ExtractionRun:
     are grouped into chunks that do not overlap; those left at its end are dropped.
 
     One batch is always under way while the next one is collected, so that a device
-    with its own queue does not wait for this thread. Files are completed in another
-    thread, because a disk takes milliseconds to confirm each.
+    with its own queue does not wait for this thread. Files are completed in other
+    threads, because a disk takes milliseconds to confirm each.
     """
 
     def __init__(self, function, store):
@@ -54,7 +56,7 @@ class ExtractionRun:
         self._commits = collections.deque()
 
     def __enter__(self):
-        self._executor = concurrent.futures.ThreadPoolExecutor(1, "store")
+        self._executor = concurrent.futures.ThreadPoolExecutor(_COMMIT_THREADS, "store")
         return self
 
     def __exit__(self, kind, *unused):

@@ -12,7 +12,7 @@ from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.distributed_training import DistributedTraining
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_windows import READS_VECTORS, FeatureWindows
-from glimpse.pipelines.initial_weights import take_initial_weights
+from glimpse.pipelines.initial_weights import find_initial_model, take_initial_weights
 from glimpse.pipelines.model_building import (
     describe_classifier,
     make_classifier,
@@ -31,7 +31,6 @@ from glimpse.pipelines.run_folder import (
 from glimpse.pipelines.run_state import STATE_FILE, load_run_state
 from glimpse.pipelines.split_overlap import refuse_overlap
 from glimpse.pipelines.stamp import make_stamp, versions
-from glimpse.pipelines.training_config import TrainingConfig
 from glimpse.pipelines.training_devices import TrainingDevices
 from glimpse.pipelines.training_progress import TrainingProgress
 
@@ -75,6 +74,8 @@ def train(
         FileNotFoundError: If `config.initialize_from` names nothing.
         ConnectionError: If another worker stopped.
     """
+    if config.initialize_from:
+        find_initial_model(config.initialize_from)
     if progress and strategy == "multi_worker":
         print("Waiting for all workers that TF_CONFIG lists.", flush=True)
     devices = TrainingDevices(strategy, num_devices)
@@ -223,6 +224,3 @@ def _results(config, checkpoint, model, windows, validation):
         "last": checkpoint.history[-1],
         "stamp": stamp,
     }
-
-
-__all__ = ["RunCheckpoint", "TrainingConfig", "TrainingProgress", "train"]

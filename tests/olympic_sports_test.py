@@ -54,6 +54,7 @@ def test_listed_but_missing_not_listed_and_strays(tree, copy, caplog):
             "clip_id": "vault/gone_gone_1_00001_00099",
             "path": str(copy / "vault/gone_gone_1_00001_00099.seq"),
             "split": "test",
+            "label": 15,
             "reason": "no such file",
         },
     )

@@ -216,7 +216,8 @@ def test_a_segment_that_is_cut_short_is_warned_of(tmp_path, video):
 
 
 def test_missing_clips_are_counted_and_bounded(tmp_path, video):
-    gone = {"clip_id": "gone", "path": "gone.mp4", "split": "test", "reason": "no such file"}
+    gone = {"clip_id": "gone", "path": "gone.mp4", "split": "test", "label": 0}
+    gone["reason"] = "no such file"
     clips = clip_set_of(
         [(video, None), (tmp_path / "none.mp4", None)],
         missing=(gone,), left_out={"empty segments": 3}, protocol="activitynet", split_name="v",
