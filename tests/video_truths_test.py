@@ -25,11 +25,12 @@ def test_truth_of_a_clip_without_labels(tmp_path):
 
 
 def test_files_of_no_clip(tmp_path):
-    table = make_csv(tmp_path, "path,label,split", ["a.avi,run,train", "b.avi,walk,test"])
+    lines = ["a.avi,run,train", "c.avi,walk,train", "b.avi,walk,test"]
+    table = make_csv(tmp_path, "path,label,split", lines)
     assert read_truths(table, [tmp_path / "b.avi"]) == [(None, "walk")]
     assert read_truths(None, ["x", "y"]) == [(None, None)] * 2
-    with pytest.raises(ValueError, match=r"--data=.*c.avi is not one of its clips"):
-        read_truths(table, [tmp_path / "c.avi"])
+    with pytest.raises(ValueError, match=r"--data=.*d.avi is not one of its clips"):
+        read_truths(table, [tmp_path / "d.avi"])
 
 
 if __name__ == "__main__":
