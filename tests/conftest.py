@@ -8,6 +8,7 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _BACKEND = os.environ["KERAS_BACKEND"]
+_LONGEST = ("_backend_test.py", "reproduction_test.py", "distributed_training_test.py")
 
 
 def pytest_ignore_collect(collection_path):
@@ -19,7 +20,7 @@ def pytest_ignore_collect(collection_path):
 
 def pytest_collection_modifyitems(items):
     """What takes longest begins first, so that the other files run beside it."""
-    items.sort(key=lambda item: not item.path.name.endswith("_backend_test.py"))
+    items.sort(key=lambda item: not item.path.name.endswith(_LONGEST))
 
 
 def pytest_report_header():
