@@ -13,7 +13,7 @@ from glimpse.pipelines.file_check import CONTAINERS, check_picture_size
 from glimpse.pipelines.frame_rate import MAX_FRAMES_PER_SECOND
 from glimpse.pipelines.frame_reader import FrameReader
 from glimpse.pipelines.packet_scan import PacketScan
-from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
+from glimpse.pipelines.truncated_files import counts_samples
 from glimpse.pipelines.video_error import VideoError
 from glimpse.pipelines.video_file import check_video_file, what_it_is
 
@@ -65,11 +65,7 @@ class AvReader(FrameReader):
         self._num_resized = self._num_woven = 0
         self._stopped_by = None
         check_video_file(self.path, self._name)
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
+        self._prepare_or_close()
 
     def close(self):
         """Releases the file; more calls do nothing."""
@@ -238,12 +234,7 @@ class AvReader(FrameReader):
         return None if self._deinterlacer is not None or self._codec == "vp8" else times
 
     def _look_for_missing_frames(self, num_decoded):
-        lost = missing_bytes(self.path)
-        if lost:
-            self.warnings.append(
-                f"{self._name}: the file is cut off: {lost} bytes are missing and "
-                f"{num_decoded} frames could be decoded; copy or download it again."
-            )
+        self._warn_if_cut_off(num_decoded)
         if self.num_failed or self.num_corrupt or self._stopped_by:
             stopped = f"; reading stopped early: {self._stopped_by}" if self._stopped_by else ""
             self.warnings.append(

@@ -148,7 +148,7 @@ class ExtractionRun:
         try:
             job.writer.metadata = job.metadata
             job.writer.commit()
-            job.shape = self._store.shape(job.key)
+            job.shape = job.writer.shape
             job.metadata = None
         finally:
             job.writer.discard()

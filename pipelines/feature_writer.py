@@ -75,6 +75,11 @@ class FeatureWriter:
         self._file = self._records = None
         self._sha256 = hashlib.sha256()
 
+    @property
+    def shape(self):
+        """`(frames, ...)` of what was appended; None before the first."""
+        return None if self._frame_shape is None else (self.num_frames, *self._frame_shape)
+
     def append(self, features):
         """Appends `(frames, ...)`, all of one shape but the first axis.
 
@@ -118,7 +123,7 @@ class FeatureWriter:
             self._records.close()
         os.fsync(self._file.fileno())
         values = {
-            "shape": [self.num_frames, *self._frame_shape],
+            "shape": list(self.shape),
             "dtype": self._dtype.name,
             "sha256": self._sha256.hexdigest(),
             "metadata": self.metadata,

@@ -8,6 +8,7 @@ from absl import logging
 
 from glimpse.pipelines.frame_clock import FrameClock
 from glimpse.pipelines.frame_rate import fit_frame_rate, has_variable_rate
+from glimpse.pipelines.truncated_files import missing_bytes
 from glimpse.pipelines.video_error import VideoError, display_name
 
 
@@ -157,6 +158,24 @@ class FrameReader:
                 f"{number + 1} frames end at {seconds + 1 / rate:.3f} s; {self.num_frames} frames "
                 "of it were read."
             )
+
+    def _prepare_or_close(self):
+        """Calls the subclass's `_prepare` for an open file, and releases the file if it fails."""
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _warn_if_cut_off(self, num_decoded):
+        """Warns of bytes that the container promises beyond the file's end; whether there are."""
+        lost = missing_bytes(self.path)
+        if lost:
+            self.warnings.append(
+                f"{self._name}: the file is cut off: {lost} bytes are missing and "
+                f"{num_decoded} frames could be decoded; copy or download it again."
+            )
+        return bool(lost)
 
     def _decode(self):
         """Yields (RGB frame, seconds from the first frame) of the whole video, in order.

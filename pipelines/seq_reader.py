@@ -41,11 +41,7 @@ class SeqReader(FrameReader):
         self.decoder = f"norpix seq 1, {picture_decoder()}"
         check_video_file(self.path, self._name)
         self._file = open(self.path, "rb")
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
+        self._prepare_or_close()
 
     def close(self):
         """Releases the file; more calls do nothing."""

@@ -18,7 +18,7 @@ from glimpse.pipelines.interlaced_streams import is_interlaced, tells_fields
 from glimpse.pipelines.matroska_duration import stated_video_end
 from glimpse.pipelines.packet_scan import scan_packets
 from glimpse.pipelines.transport_packets import count_broken_packets
-from glimpse.pipelines.truncated_files import counts_samples, missing_bytes
+from glimpse.pipelines.truncated_files import counts_samples
 from glimpse.pipelines.video_error import OtherDecoderError
 from glimpse.pipelines.video_file import check_video_file, what_it_is
 
@@ -88,11 +88,7 @@ class VideoReader(FrameReader):
         self._capture = self._open()
         if not self._capture.isOpened():
             raise OtherDecoderError(what_it_is(self.path, self._name))
-        try:
-            self._prepare()
-        except BaseException:
-            self.close()
-            raise
+        self._prepare_or_close()
 
     def close(self):
         """Releases the file; more calls do nothing."""
@@ -215,18 +211,27 @@ class VideoReader(FrameReader):
         )
 
     def _look_for_missing_frames(self, num_decoded):
-        lost, scan, edits = missing_bytes(self.path), self._scan, self._edits
+        if not self._warn_if_cut_off(num_decoded):
+            self._compare_counts(num_decoded)
+        if broken := count_broken_packets(self.path):
+            self.warnings.append(
+                f"{self._name}: {broken} packets of the transport stream are damaged or missing; "
+                "copy it again."
+            )
+        if len(self._scan.sizes) > 1:
+            self.warnings.append(
+                f"{self._name}: the pictures change their size on the way; all were scaled to "
+                f"the first, {self.width} x {self.height}: cut the video where it changes."
+            )
+
+    def _compare_counts(self, num_decoded):
+        scan, edits = self._scan, self._edits
         # Several edits may leave frames out and show others again.
         is_counted = edits.num_edits <= 1
         listed = self._header_count if is_counted and counts_samples(self.path) else 0
         # Which frames at an edit's very end are shown is a matter of rounding.
         hidden = edits.num_hidden + 1 if edits.num_hidden else 0
-        if lost:
-            self.warnings.append(
-                f"{self._name}: the file is cut off: {lost} bytes are missing and "
-                f"{num_decoded} frames could be decoded; copy or download it again."
-            )
-        elif num_decoded < 0.9 * (listed - hidden) and listed - hidden - num_decoded > 2:
+        if num_decoded < 0.9 * (listed - hidden) and listed - hidden - num_decoded > 2:
             self.warnings.append(
                 f"{self._name}: {num_decoded} frames could be decoded of the "
                 f"{listed:.0f} that the header lists: the file is damaged; compare it with its "
@@ -240,16 +245,6 @@ class VideoReader(FrameReader):
             )
         else:
             self._look_for_the_end()
-        if broken := count_broken_packets(self.path):
-            self.warnings.append(
-                f"{self._name}: {broken} packets of the transport stream are damaged or missing; "
-                "copy it again."
-            )
-        if len(scan.sizes) > 1:
-            self.warnings.append(
-                f"{self._name}: the pictures change their size on the way; all were scaled to "
-                f"the first, {self.width} x {self.height}: cut the video where it changes."
-            )
 
     def _look_for_the_end(self):
         # A demuxer that loses its way in a damaged cluster looks like one at the end.

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from glimpse.pipelines import video_reader
+from glimpse.pipelines import frame_reader
 from glimpse.pipelines.segment import Segment
 from glimpse.pipelines.video_error import VideoError
 from glimpse.pipelines.video_reader import VideoReader
@@ -92,7 +92,7 @@ def test_a_segment_without_a_frame_is_refused(path):
 
 
 def test_damage_after_a_segment_is_not_looked_for(path, monkeypatch):
-    monkeypatch.setattr(video_reader, "missing_bytes", lambda path: 1 / 0)
+    monkeypatch.setattr(frame_reader, "missing_bytes", lambda path: 1 / 0)
     assert numbers(path, Segment(0, 5, "frames"), strict=True) == list(range(5))
 
 
