@@ -87,6 +87,19 @@ def decode_glimpse(path, threads, size=None):
     return count
 
 
+def decode_opencv(path, threads, size=None, own_resize=False):
+    """Decodes with OpenCV alone, without any of the checks of this project's reader."""
+    capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads])
+    count, frame = 0, None
+    while capture.grab():
+        _, frame = capture.retrieve(frame)
+        picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        if size:
+            _resized(picture)
+        count += 1
+    return count
+
+
 def decode_pyav(path, threads, size=None, own_resize=False):
     """Decodes with PyAV, resized by FFmpeg or by OpenCV."""
     return sum(1 for _ in _pyav_frames(path, threads, size, own_resize))
@@ -195,6 +208,7 @@ def decode_several(paths):
 def other_libraries():
     """({name: its functions for frames and for chunks}, {name: why it is left out})."""
     others = {
+        "bare OpenCV": ("cv2", decode_opencv, None),
         "PyAV": ("av", decode_pyav, chunks_pyav),
         "decord": ("decord", decode_decord, chunks_decord),
         "torchcodec": ("torchcodec.decoders", decode_torchcodec, chunks_torchcodec),

@@ -9,6 +9,7 @@ import os
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 import cv2
+import numpy as np
 
 from glimpse.pipelines.edit_lists import EditScan, scan_edits
 from glimpse.pipelines.file_check import CONTAINERS, check_picture_size
@@ -28,6 +29,7 @@ if "OPENCV_LOG_LEVEL" not in os.environ:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 _PROBED_PACKETS = 64
+_PIXELS_OF_ONE_THREAD = 1 << 16
 
 
 def decoder_version():
@@ -121,8 +123,15 @@ class VideoReader(FrameReader):
             yield self._picture(frame), seconds
 
     def _picture(self, frame):
-        memory = None if self.frame_memory is None else self.frame_memory()
-        return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB, memory)
+        picture = np.empty_like(frame) if self.frame_memory is None else self.frame_memory()
+        # In parts for which OpenCV asks for no other thread: its threads wait for the next frame
+        # with full load, at the cost of whoever else decodes or computes.
+        height, width = frame.shape[:2]
+        rows = max(1, _PIXELS_OF_ONE_THREAD // width)
+        for top in range(0, height, rows):
+            part = slice(top, top + rows)
+            cv2.cvtColor(frame[part], cv2.COLOR_BGR2RGB, picture[part])
+        return picture
 
     def _plan_times(self):
         if self._edits.num_edits > 1:
