@@ -2,6 +2,7 @@
 
 from glimpse.models.application_backbone import ApplicationBackbone
 from glimpse.models.backbones import create_backbone, list_backbones
+from glimpse.models.beam_search import beam_search
 from glimpse.models.c3d import C3D
 from glimpse.models.c3d_classifier import C3DClassifier
 from glimpse.models.clip_accuracy import ClipAccuracy
@@ -48,6 +49,7 @@ __all__ = [
     "TemporalAttentionClassifier",
     "VGG19",
     "VideoClassifier",
+    "beam_search",
     "create_backbone",
     "create_model",
     "list_backbones",
