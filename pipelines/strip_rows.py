@@ -132,6 +132,24 @@ def draw_legend(canvas, gazes, boxes, drawing, clipped):
         drawing: Scale, style and opacity, as in `overlay`.
         clipped: Whether weights exceed the scale.
     """
+    x, middle = draw_scale(canvas, drawing, clipped, "attention (uniform map = 1×)")
+    if boxes and any(gaze.boxes is not None for gaze in gazes):
+        x = draw_box_key(canvas, x, middle)
+    draw_bar(canvas, x, middle, 70, 48 / 70)
+    known = {gaze.true_label is not None for gaze in gazes}
+    which = {(True,): "true", (False,): "predicted"}.get(tuple(known), "true or predicted")
+    canvas.text(
+        x + 84, middle, f"probability of the {which} label", 24, INK, room=canvas.right - x - 84
+    )
+    canvas.y += LEGEND_HEIGHT - 24
+
+
+def draw_scale(canvas, drawing, clipped, meaning):
+    """Draws a rule and the colour bar below it, and says what the colours mean.
+
+    Returns:
+        Where the next key begins, in pixels from the left, and the middle of the line of keys.
+    """
     scale, style, opacity = drawing
     canvas.y += 24
     canvas.rule(canvas.y - 14)
@@ -146,15 +164,11 @@ def draw_legend(canvas, gazes, boxes, drawing, clipped):
         if multiple != 0 or _BAR_WIDTH / scale > 40:
             canvas.text(x, top + 44, label, 22, GREY, ha="center")
     x = MARGIN + _BAR_WIDTH + 40
-    x += canvas.text(x, middle, "attention (uniform map = 1×)", 24, INK) + 60
-    if boxes and any(gaze.boxes is not None for gaze in gazes):
-        canvas.rectangle(x, top - 3, 36, 28, "#8a929b")
-        canvas.outline((5, 4, 31, 24), (x, top - 3), (1, 1))
-        x += 50 + canvas.text(x + 50, middle, "the actor", 24, INK) + 60
-    draw_bar(canvas, x, middle, 70, 48 / 70)
-    known = {gaze.true_label is not None for gaze in gazes}
-    which = {(True,): "true", (False,): "predicted"}.get(tuple(known), "true or predicted")
-    canvas.text(
-        x + 84, middle, f"probability of the {which} label", 24, INK, room=canvas.right - x - 84
-    )
-    canvas.y += LEGEND_HEIGHT - 24
+    return x + canvas.text(x, middle, meaning, 24, INK) + 60, middle
+
+
+def draw_box_key(canvas, x, middle):
+    """Draws what the boxes mean; returns where the next key begins."""
+    canvas.rectangle(x, middle - 14, 36, 28, "#8a929b")
+    canvas.outline((5, 4, 31, 24), (x, middle - 14), (1, 1))
+    return x + 50 + canvas.text(x + 50, middle, "the actor", 24, INK) + 60
