@@ -2,8 +2,10 @@
 
 from keras import ops
 
+from glimpse.layers.shape_checks import check_fits
 
-def attention_penalty(attention_weights, coefficient, reduction="sum", mask=None):
+
+def attention_penalty(attention_weights, coefficient, reduction="sum", mask=None, region_mask=None):
     """Penalises maps that never look at a region: over a clip, each should add up to 1.
 
         penalty = coefficient * sum_i (1 - sum_t l[t, i])^2     mean over the batch
@@ -17,6 +19,8 @@ def attention_penalty(attention_weights, coefficient, reduction="sum", mask=None
         reduction: "sum" over regions as in the papers, or "mean", which divides by the number
             of regions as the released code does.
         mask: `(batch, steps)`, bool; True where the step is real. Other steps count as 0.
+        region_mask: Bool, `(batch, regions)` or `(batch, height, width)` as the maps are; True
+            where the region is real. Other regions add nothing, and "mean" does not count them.
 
     Returns:
         A scalar.
@@ -42,6 +46,14 @@ def attention_penalty(attention_weights, coefficient, reduction="sum", mask=None
         mask = ops.reshape(mask, (*ops.shape(mask), *[1] * (rank - 2)))
         attention_weights = ops.where(mask, attention_weights, ops.zeros_like(attention_weights))
     squares = ops.square(1 - ops.sum(attention_weights, axis=1))
+    real = ops.ones_like(squares)
+    if region_mask is not None:
+        check_fits("region_mask", region_mask.shape, "one map", squares.shape)
+        region_mask = ops.cast(region_mask, "bool")
+        real = ops.where(region_mask, real, ops.zeros_like(real))
+        squares = ops.where(region_mask, squares, ops.zeros_like(squares))
     regions = tuple(range(1, rank - 1))
-    reduce = ops.sum if reduction == "sum" else ops.mean
-    return coefficient * ops.mean(reduce(squares, axis=regions))
+    penalties = ops.sum(squares, axis=regions)
+    if reduction == "mean":
+        penalties = penalties / ops.maximum(ops.sum(real, axis=regions), 1)
+    return coefficient * ops.mean(penalties)

@@ -5,6 +5,8 @@ from glimpse.models.backbones import create_backbone, list_backbones
 from glimpse.models.beam_search import beam_search
 from glimpse.models.c3d import C3D
 from glimpse.models.c3d_classifier import C3DClassifier
+from glimpse.models.caption import Caption
+from glimpse.models.caption_vocabulary import CaptionVocabulary
 from glimpse.models.clip_accuracy import ClipAccuracy
 from glimpse.models.conv_attention_classifier import ConvAttentionClassifier
 from glimpse.models.ensemble_classifier import EnsembleClassifier
@@ -25,12 +27,17 @@ from glimpse.models.softmax_regression_classifier import SoftmaxRegressionClassi
 from glimpse.models.step_decay import StepDecay
 from glimpse.models.temporal_attention_classifier import TemporalAttentionClassifier
 from glimpse.models.vgg19 import VGG19
+from glimpse.models.video_captioner import VideoCaptioner
 from glimpse.models.video_classifier import VideoClassifier
+from glimpse.models.video_describer import VideoDescriber
+from glimpse.models.word_accuracy import WordAccuracy
 
 __all__ = [
     "ApplicationBackbone",
     "C3D",
     "C3DClassifier",
+    "Caption",
+    "CaptionVocabulary",
     "ClipAccuracy",
     "ConvAttentionClassifier",
     "EnsembleClassifier",
@@ -48,7 +55,10 @@ __all__ = [
     "StepDecay",
     "TemporalAttentionClassifier",
     "VGG19",
+    "VideoCaptioner",
     "VideoClassifier",
+    "VideoDescriber",
+    "WordAccuracy",
     "beam_search",
     "create_backbone",
     "create_model",

@@ -15,7 +15,9 @@ from glimpse.models import (
     soft_attention_classifier,
     softmax_regression_classifier,
     temporal_attention_classifier,
+    video_captioner,
 )
+from glimpse.models.caption_training import CaptionTraining
 from glimpse.models.keras_file import load_keras_file
 from glimpse.models.weights_card import read_cards
 
@@ -35,6 +37,7 @@ _CLASSES = {
     temporal_attention_classifier.TemporalAttentionClassifier: (
         temporal_attention_classifier.VARIANTS
     ),
+    video_captioner.VideoCaptioner: video_captioner.VARIANTS,
 }
 _VARIANTS = {
     name: (model_class, sizes)
@@ -57,22 +60,39 @@ def list_models(pattern="*", pretrained=False):
     return sorted(fnmatch.filter(names, pattern))
 
 
-def create_model(name, num_classes, **options):
+def create_model(name, num_classes=None, **options):
     """Returns a new, untrained model.
 
     Args:
         name: A variant from `list_models()`.
-        num_classes: Number of classes.
+        num_classes: Number of classes; left out for a captioner, which needs `vocabulary`.
         **options: Constructor arguments of the model's class, in place of the variant's. Those of
             an `"ensemble"` are its own and its members'; `members` may hold models and names of
             variants, which are created with all other options.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or what tells the model's outputs is missing or is
+            another kind of model's.
     """
     if name not in _VARIANTS:
         raise ValueError(_unknown("model", name, _VARIANTS))
     model_class, sizes = _VARIANTS[name]
+    if issubclass(model_class, CaptionTraining):
+        if num_classes is not None:
+            raise ValueError(
+                f"`num_classes` must be left out: {name} is a captioner, not a "
+                f"classifier; received {num_classes!r}."
+            )
+        if options.get("vocabulary") is None:
+            raise ValueError(
+                f"`vocabulary` is needed: {name} is a captioner. "
+                "glimpse.models.CaptionVocabulary.from_captions makes one from captions."
+            )
+        return model_class(**{**sizes, **options})
+    if num_classes is None:
+        raise ValueError(f"`num_classes` is needed: {name} is a classifier.")
+    if "vocabulary" in options:
+        raise ValueError(f"`vocabulary` must be left out: {name} is a classifier, no captioner.")
     if model_class is ensemble_classifier.EnsembleClassifier:
         return _create_ensemble(model_class, num_classes, **options)
     return model_class(num_classes, **{**sizes, **options})

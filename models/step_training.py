@@ -9,11 +9,10 @@ from keras import ops
 from glimpse.layers import attention_penalty
 from glimpse.models.clip_accuracy import ClipAccuracy
 from glimpse.models.clip_labels import check_labels, one_hot_labels
+from glimpse.models.gaze_training import GazeTraining
 
-_REDUCTIONS = {"attention_penalty_reduction": ("sum", "mean"), "batch_reduction": ("mean", "sum")}
 
-
-class StepTraining(keras.Model):
+class StepTraining(GazeTraining):
     """A model whose `compile` and `fit` minimise Eq. 7 over its answers per step.
 
     As a mean over the clips of a batch:
@@ -34,17 +33,8 @@ class StepTraining(keras.Model):
     `attention_penalty_reduction="mean"` and `batch_reduction="sum"` are the released code's too.
     """
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        self.attention_penalty = 0.0
-        self.weight_decay = 0.0
-        self.attention_penalty_reduction = "sum"
-        self.batch_reduction = "mean"
-
-    def compute_mask(self, *args, **kwargs):
-        """The outputs have no mask: what a step's mask means is said by `step_mask`."""
-        return None
+    CHOICES = {"attention_penalty_reduction": ("sum", "mean"), "batch_reduction": ("mean", "sum")}
+    SCORED = "probabilities"
 
     def compile(
         self,
@@ -71,20 +61,13 @@ class StepTraining(keras.Model):
                 leaves the weight decay as it is.
             **kwargs: Passed on to `keras.Model.compile`.
         """
-        own = {"attention_penalty": attention_penalty, "weight_decay": weight_decay}
-        for name, value in own.items():
-            if not value >= 0:
-                raise ValueError(f"`{name}` must be at least 0, got {value!r}.")
-            if value and loss is not None:
-                raise ValueError(
-                    f"`{name}` belongs to the loss of Eq. 7, got {value!r} beside another `loss`."
-                )
-            setattr(self, name, float(value))
-        given = (attention_penalty_reduction, batch_reduction)
-        for (name, allowed), value in zip(_REDUCTIONS.items(), given, strict=True):
-            if value not in allowed:
-                raise ValueError(f"`{name}` must be one of {', '.join(allowed)}, got {value!r}.")
-            setattr(self, name, value)
+        self.configure_loss(
+            loss,
+            attention_penalty,
+            weight_decay,
+            attention_penalty_reduction=attention_penalty_reduction,
+            batch_reduction=batch_reduction,
+        )
         if metrics is None:
             metrics = [ClipAccuracy()]
             if self.multi_label:
@@ -92,39 +75,6 @@ class StepTraining(keras.Model):
                 labels = self.num_classes
                 metrics = [keras.metrics.AUC(name="auc", multi_label=True, num_labels=labels)]
         super().compile(optimizer=optimizer, loss=loss, metrics=metrics, **kwargs)
-
-    def get_compile_config(self):
-        config = super().get_compile_config()
-        if config:
-            for name in ("attention_penalty", "weight_decay", *_REDUCTIONS):
-                config[name] = getattr(self, name)
-        return config
-
-    def compile_from_config(self, config):
-        config = keras.saving.deserialize_keras_object(config)
-        self.compile(**config)
-        if self.optimizer is not None and self.built:
-            self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.fit`; labels given as arrays are checked before it starts."""
-        self._check_labels(y)
-        validation = kwargs.get("validation_data")
-        if isinstance(validation, (list, tuple)) and len(validation) > 1:
-            self._check_labels(validation[1])
-        return super().fit(x, y, *args, **kwargs)
-
-    def evaluate(self, x=None, y=None, *args, **kwargs):
-        """As `keras.Model.evaluate`; labels given as arrays are checked before it starts."""
-        self._check_labels(y)
-        return super().evaluate(x, y, *args, **kwargs)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        if getattr(self, "_compile_loss", None) is not None:
-            return super().compute_loss(x, y, y_pred["probabilities"], sample_weight, training)
-        self._check_labels(y)
-        loss = self.clip_loss(y, y_pred, sample_weight)
-        return loss + ops.cast(self.weight_loss(), loss.dtype)
 
     def clip_loss(self, y, y_pred, sample_weight=None):
         """Returns what the clips of a batch add to the loss: the first two lines of Eq. 7.
@@ -144,22 +94,6 @@ class StepTraining(keras.Model):
         if self.batch_reduction == "sum":
             loss = loss * ops.cast(ops.shape(clip_loss)[0], loss.dtype)
         return loss
-
-    def weight_loss(self):
-        """Returns what the weights add to the loss, whatever the clips: the third line of Eq. 7.
-
-        With it what layers add to the loss themselves, as by `keras.regularizers`.
-        """
-        loss = 0.0
-        if self.weight_decay:
-            squares = [ops.sum(ops.square(weight)) for weight in self.trainable_variables]
-            loss = self.weight_decay * sum(squares)
-        for penalty in self.losses:
-            loss = loss + ops.cast(penalty, "float32")
-        return loss
-
-    def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        return super().compute_metrics(x, y, y_pred["probabilities"], sample_weight)
 
     def _gaze_loss(self, y_pred, dtype):
         """The second line of Eq. 7."""
@@ -183,6 +117,5 @@ class StepTraining(keras.Model):
         labels = ops.cast(one_hot_labels(y, self.num_classes), step_logits.dtype)[:, None, :]
         return -ops.sum(labels * ops.log_softmax(step_logits), axis=2)
 
-    def _check_labels(self, y):
-        if hasattr(y, "shape") and getattr(self, "_compile_loss", None) is None:
-            check_labels(y, self.num_classes, self.multi_label)
+    def _check_targets(self, x, y):
+        check_labels(y, self.num_classes, self.multi_label)

@@ -1,0 +1,38 @@
+"""The search for a model's best captions, compiled as Keras compiles `predict`."""
+
+import keras
+import numpy as np
+
+from glimpse.models.caption import read_captions
+
+
+class CaptionSearch(keras.Model):
+    """Searches the captions of clips in one graph, batch by batch.
+
+    Args:
+        model: A captioner, with `beam_search` and `vocabulary`.
+        **options: Arguments of its `beam_search`.
+    """
+
+    def __init__(self, model, **options):
+        super().__init__(name="caption_search", dtype=model.dtype_policy)
+        self.model = model
+        self.options = options
+
+    def build(self, clips_shape):
+        """The model that it searches with is built before."""
+
+    def call(self, clips):
+        return self.model.beam_search(clips["clips"], clips.get("mask"), **self.options)
+
+    def captions(self, clips, mask=None, batch_size=16):
+        """Returns a list of the n best `Caption`s of each clip.
+
+        Args:
+            clips: What the model looks at, one row a clip, an array.
+            mask: `(batch, frames)`, True where the frame is real, or None.
+            batch_size: Clips that are searched at once.
+        """
+        inputs = {"clips": clips} if mask is None else {"clips": clips, "mask": np.asarray(mask)}
+        found = self.predict(inputs, batch_size=batch_size, verbose=0)
+        return read_captions(found, self.model.vocabulary)
