@@ -21,6 +21,7 @@ _MODULES = {
     "WindowSampling": "window_sampling",
     "attention_mass": "gaze",
     "average_precision": "ranking",
+    "bleu": "bleu_score",
     "check_data": "data_check",
     "class_gains": "class_gain",
     "class_table": "class_scores",
