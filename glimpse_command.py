@@ -27,10 +27,13 @@ COMMANDS = {
     "cache": "List, verify or prune stored features.",
     "train": "Train a model on extracted features.",
     "evaluate": "Measure a trained model on a split.",
+    "train-captioner": "Train a model that describes clips in words.",
+    "evaluate-captioner": "Measure the sentences of a captioner on a split.",
     "compare": "Put results side by side that were measured alike.",
     "ensemble": "Average the answers of several evaluated models.",
     "reproduce": "Make a published number anew: check the data, extract, train, evaluate.",
     "predict": "Classify video files.",
+    "caption": "Describe video files in words.",
     "explain": "Draw where the model looked in a video file.",
     "set-glimpse": "Make a model look where you say and see what it answers.",
     "search-glimpse": "Search the glimpse that makes a model's answer right.",
@@ -52,6 +55,7 @@ _TAKE_FILES = (
     "extract",
     "compare",
     "predict",
+    "caption",
     "explain",
     "set-glimpse",
     "search-glimpse",
@@ -150,7 +154,7 @@ def _call(program, module, argv):
     try:
         return module.main(argv) or 0
     except KeyboardInterrupt:
-        again = " with --resume" if program.endswith(" train") else ""
+        again = " with --resume" if program.endswith((" train", " train-captioner")) else ""
         return _fail(program, f"interrupted; run the same command again{again}.", status=130)
     except BrokenPipeError:
         raise

@@ -1,12 +1,10 @@
 """The flags of a training run, for `glimpse train` and for recipes (files of such flags)."""
 
-import json
-
 from absl import flags
 
+from glimpse.config_flags import ConfigFlags, read_flag_file
 from glimpse.pipelines.training_config import TrainingConfig
 
-_DEFAULT = TrainingConfig()
 _KNOBS = {
     "model": (flags.DEFINE_string, "Variant; `glimpse models` lists them."),
     "initialize_from": (
@@ -65,7 +63,7 @@ _KNOBS = {
 }
 
 
-class TrainingFlags:
+class TrainingFlags(ConfigFlags):
     """Defines the flags of a `TrainingConfig` and reads one from their values.
 
     Args:
@@ -74,41 +72,7 @@ class TrainingFlags:
     """
 
     def __init__(self, flag_values=flags.FLAGS, module_name=None):
-        self._holders = {
-            name: define(
-                name,
-                getattr(_DEFAULT, name),
-                text,
-                flag_values=flag_values,
-                module_name=module_name,
-            )
-            for name, (define, text) in _KNOBS.items()
-        }
-        self._options = flags.DEFINE_string(
-            "model_options",
-            "{}",
-            "JSON of constructor arguments in place of the variant's, such as "
-            '{"attention": "state"}.',
-            flag_values=flag_values,
-            module_name=module_name,
-        )
-
-    def read(self):
-        """Returns the `TrainingConfig` that the flags describe.
-
-        Raises:
-            ValueError: If a value is out of range.
-        """
-        try:
-            options = json.loads(self._options.value)
-        except json.JSONDecodeError as error:
-            raise ValueError(
-                f"--model_options={self._options.value}: not JSON ({error})."
-            ) from error
-        if not isinstance(options, dict):
-            raise ValueError(f"--model_options={self._options.value}: must be a JSON object.")
-        values = {name: holder.value for name, holder in self._holders.items()}
-        return TrainingConfig(model_options=options, **values)
+        super().__init__(TrainingConfig, _KNOBS, flag_values, module_name)
 
 
 def read_recipe(path, **changes):
@@ -121,11 +85,4 @@ def read_recipe(path, **changes):
     Raises:
         ValueError: If the file names an unknown flag or a value is out of range.
     """
-    values = flags.FlagValues()
-    training_flags = TrainingFlags(values)
-    arguments = [f"--{name}={value}" for name, value in changes.items()]
-    try:
-        values(["recipe", f"--flagfile={path}", *arguments])
-    except flags.Error as error:
-        raise ValueError(f"{path}: {error}") from error
-    return training_flags.read()
+    return read_flag_file(TrainingFlags, path, **changes)

@@ -7,6 +7,7 @@ neither OpenCV nor TensorFlow.
 import importlib
 
 _MODULES = {
+    "CaptionConfig": "caption_config",
     "FeatureIndex": "feature_index",
     "FeatureStore": "feature_store",
     "Gaze": "gaze",
@@ -44,6 +45,7 @@ _MODULES = {
     "save_split": "saved_split",
     "search_glimpse": "glimpse_search",
     "train": "training",
+    "train_captioner": "caption_training",
     "usable_clips": "manifest",
     "write_gaze_page": "gaze_page",
     "write_overlay_video": "overlay_video",

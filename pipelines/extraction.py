@@ -247,6 +247,7 @@ def _entry(clip, outcome):
         group=clip.group,
         video_id=clip.video_id,
         frame_times=None if times is None else tuple(times),
+        captions=tuple((clip.truth or {}).get("captions", ())),
     )
 
 

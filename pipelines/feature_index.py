@@ -34,6 +34,7 @@ class IndexedClip:
         group, video_id: As in `Clip`.
         frame_times: Seconds from the clip's first frame to each of its steps, where these are not
             even; None: step n is at n / frames_per_second.
+        captions: Sentences that describe the clip, as written.
     """
 
     clip_id: str
@@ -49,6 +50,7 @@ class IndexedClip:
     group: str | None = None
     video_id: str | None = None
     frame_times: tuple | None = None
+    captions: tuple = ()
 
     @property
     def labels(self):

@@ -122,6 +122,32 @@ class FeatureSource:
 
         return read
 
+    def read(self, number, steps, mirrored=0):
+        """Returns the features of some steps of a clip, compared with their checksum.
+
+        Args:
+            number: The clip's.
+            steps: Rising step numbers; -1 for a black frame.
+            mirrored: 1 for the features of the mirrored frames.
+
+        Returns:
+            An array `(steps, *step_shape)`, of the stored type unless pooled.
+
+        Raises:
+            ValueError: If a feature is NaN or infinite, or not what was written.
+        """
+        clip, steps, black = self._clips[number], np.asarray(steps), self._index.black_key
+        found = np.empty((len(steps), *self._index.feature_shape), self._index.dtype)
+        shown = steps >= 0
+        if shown.any():
+            first, stop = clip.start + steps[shown].min(), clip.start + steps.max() + 1
+            key = self._keys[mirrored][number]
+            features = self._read(key, int(first), int(stop), clip.path, checked=True)
+            found[shown] = features[steps[shown] + clip.start - first]
+        if not shown.all():
+            found[~shown] = self._read(black, 0, 1, "a black frame", checked=True)
+        return self._pooled(found)
+
     def check_finite(self, number):
         """Raises ValueError if a feature of the clip of this number is NaN or infinite."""
         clip = self._clips[number]

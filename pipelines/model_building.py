@@ -23,13 +23,30 @@ def make_classifier(config, label_names):
     Raises:
         ValueError: If the model is unknown or takes no such option.
     """
+    return create_configured(
+        config,
+        len(label_names),
+        label_names=list(label_names),
+        sampling=dataclasses.asdict(config.window_sampling),
+    )
+
+
+def create_configured(config, *arguments, **options):
+    """Returns `create_model` of a config's model, with its own options and precision.
+
+    Args:
+        config: A `TrainingConfig` or a `CaptionConfig`.
+        *arguments, **options: Of `create_model`, besides the config's.
+
+    Raises:
+        ValueError: If the model is unknown or takes no such option.
+    """
     try:
         return create_model(
             config.model,
-            len(label_names),
-            label_names=list(label_names),
-            sampling=dataclasses.asdict(config.window_sampling),
+            *arguments,
             dtype=config.mixed_precision,
+            **options,
             **config.model_options,
         )
     except TypeError as error:

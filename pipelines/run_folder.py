@@ -15,7 +15,7 @@ def describe_run(config, index, attended=None):
     """Returns what decides a run's outcome, as `config.json` holds it.
 
     Args:
-        config: A `TrainingConfig`.
+        config: A `TrainingConfig`, or a `CaptionConfig`.
         index: The `FeatureIndex` that it trains on.
         attended: That of the frames attended to, or None.
 
@@ -23,7 +23,7 @@ def describe_run(config, index, attended=None):
         FileNotFoundError: If `config.initialize_from` names nothing.
     """
     described = {}
-    if config.initialize_from:
+    if getattr(config, "initialize_from", None):
         described["initial_weights_sha256"] = _hash_of_model(config.initialize_from)
     described |= {"features": _describe(index), **dataclasses.asdict(config)}
     if attended:

@@ -30,6 +30,7 @@ class TrainingProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         shown = ("loss", "accuracy", "val_accuracy", "auc", "val_auc")
+        shown += ("word_accuracy", "val_word_accuracy", "val_bleu4")
         self._bar.set_postfix({name: f"{logs[name]:.3f}" for name in shown if name in logs})
 
     def on_train_end(self, logs=None):

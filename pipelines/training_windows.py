@@ -81,15 +81,28 @@ class TrainingWindows:
             place = tf.cast(share * self._reach.astype("float32"), tf.int32)
             places = tf.reshape(tf.minimum(place, self._reach - 1), [-1])
         chosen = tf.random.experimental.stateless_shuffle(tf.range(len(clips)), order)
-        rows = {
-            "clip": tf.gather(tf.constant(clips), chosen),
-            "first": tf.gather(places, chosen) * self._unit,
-            "mirrored": self._mirrored(draw, len(clips)),
-        }
+        firsts = tf.gather(places, chosen) * self._unit
+        return self._windows(tf.gather(tf.constant(clips), chosen), firsts, draw)
+
+    def of_clips(self, clips, draw):
+        """Returns the dataset of one window of each clip, by a rule that gives one a clip.
+
+        Args:
+            clips: int32 tensor `(windows,)`, numbers of clips; a clip may come again.
+            draw: Seed, an integer tensor of two.
+
+        Returns:
+            Elements as of `epoch`, in the order of `clips`.
+        """
+        return self._windows(clips, tf.zeros_like(clips), draw)
+
+    def _windows(self, clips, firsts, draw):
+        count = tf.size(clips)
+        rows = {"clip": clips, "first": firsts, "mirrored": self._mirrored(draw, count)}
         if self._sampling.sampling_rule == "random_frames":
             seeds = tf.random.experimental.stateless_fold_in(draw, 2)
             rows["seed"] = tf.random.stateless_uniform(
-                [len(clips), 2], seeds, minval=None, maxval=None, dtype=tf.int32
+                [count, 2], seeds, minval=None, maxval=None, dtype=tf.int32
             )
         windows = tf.data.Dataset.from_tensor_slices(rows)
         return windows.map(self._window, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
