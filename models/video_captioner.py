@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from glimpse.layers.attention_override import check_override_shape
+from glimpse.layers.clip_encoder import ClipEncoder
 from glimpse.layers.gated_caption_decoder import GatedCaptionDecoder
 from glimpse.layers.shape_checks import check_shape
 from glimpse.layers.soft_attention_lstm_cell import check_positive_integer
@@ -70,6 +71,8 @@ class VideoCaptioner(CaptionTraining):
         attention_units: Size of the content form's hidden layer; default `units`.
         deep_output: `"paper"` (Eq. 3.4) or `"reference"`, with biases and tanh.
         initial_state_units: Size of Eq. 2.6's hidden layer; default `units`; 0 leaves it out.
+        encoder: Arguments of a `ClipEncoder` between the features and the decoder, such as
+            `{"filters": 64}`; None: the decoder reads the features themselves, as in the paper.
         sampling: How the training clips were sampled; see `StepClassifier`. The paper's N evenly
             spaced frames of the first 240, with black frames after the end of a shorter video,
             are no matter of `features_mask`: the model sees the black frames.
@@ -111,6 +114,7 @@ class VideoCaptioner(CaptionTraining):
         attention_units=None,
         deep_output="paper",
         initial_state_units=None,
+        encoder=None,
         sampling=None,
         **kwargs,
     ):
@@ -131,6 +135,7 @@ class VideoCaptioner(CaptionTraining):
         self.attention_units = attention_units
         self.deep_output = deep_output
         self.initial_state_units = initial_state_units
+        self.encoder = None if encoder is None else dict(encoder)
         self.sampling = None if sampling is None else dict(sampling)
         self.decoder = GatedCaptionDecoder(
             len(self.vocabulary),
@@ -145,6 +150,10 @@ class VideoCaptioner(CaptionTraining):
             dtype=self.dtype_policy,
             name="decoder",
         )
+        self.clip_encoder = None
+        if encoder is not None:
+            options = {"dtype": self.dtype_policy, "name": "clip_encoder"}
+            self.clip_encoder = ClipEncoder(**self.encoder, **options)
         self._map_shape = None
 
     def build(
@@ -173,6 +182,9 @@ class VideoCaptioner(CaptionTraining):
             )
         self._map_shape = (frames if by_place else None, height, width, features)
         regions = None if frames is None else frames * height * width
+        if self.clip_encoder is not None:
+            self.clip_encoder.build(features_shape)
+            features = self.clip_encoder.filters
         self.decoder.build((None, regions, features), (None, None))
 
     def call(
@@ -222,6 +234,8 @@ class VideoCaptioner(CaptionTraining):
         if features_mask is not None:
             axes = {"batch": features.shape[0], "frames": features.shape[1]}
             check_shape("features_mask", features_mask.shape, "(batch, frames)", **axes)
+        if self.clip_encoder is not None:
+            features = self.clip_encoder(features, mask=features_mask, training=training)
         batch, frames, height, width, size = ops.shape(features)
         return ops.reshape(features, (batch, frames * height * width, size))
 
@@ -281,6 +295,7 @@ class VideoCaptioner(CaptionTraining):
             "attention_units": self.attention_units,
             "deep_output": self.deep_output,
             "initial_state_units": self.initial_state_units,
+            "encoder": self.encoder,
             "sampling": self.sampling,
         }
 
