@@ -8,6 +8,7 @@ import os
 # Name of the data set: (module beside this file, function).
 READERS = {
     "activitynet": ("activitynet", "read_activitynet"),
+    "captions_csv": ("captions_csv", "read_captions_csv"),
     "csv": ("csv_file", "read_csv_file"),
     "folder": ("class_folders", "read_class_folders"),
     "hmdb51": ("hmdb51", "read_hmdb51"),
