@@ -22,8 +22,10 @@ _SMALL = {
     "units": 128,
     "embedding_dim": 64,
     "attention": "content",
-    "attention_units": 64,
+    "attention_units": 32,
+    "deep_output": "reference",
     "dropout": 0.1,
+    "encoder": {"filters": 64, "depth": 3},
 }
 VARIANTS = {
     "captioner_small": _SMALL,
@@ -94,8 +96,8 @@ class VideoCaptioner(CaptionTraining):
         ValueError: If an argument is out of its range, a shape does not fit, or an id is none of
             the vocabulary's (where values can be read: eagerly).
 
-    Differs from the paper: as `GatedCaptionDecoder` says, and in the variants `..._small` and
-    `..._reference`.
+    Differs from the paper: with an `encoder`, as `GatedCaptionDecoder` says, and in the variants
+    `..._small` and `..._reference`.
     """
 
     input_names = ("features", "token_ids")
@@ -123,6 +125,11 @@ class VideoCaptioner(CaptionTraining):
         check_positive_integer("beam_width", beam_width)
         if not 0 <= length_penalty < float("inf"):
             raise ValueError(f"`length_penalty` must be at least 0, got {length_penalty!r}.")
+        if encoder is not None and not (isinstance(encoder, dict) and "filters" in encoder):
+            raise ValueError(
+                "`encoder` must be None or a dict of a ClipEncoder's arguments, `filters` among "
+                f"them; got {encoder!r}."
+            )
         self.vocabulary = CaptionVocabulary(vocabulary)
         self.units = units
         self.embedding_dim = embedding_dim
