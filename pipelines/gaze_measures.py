@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from glimpse.pipelines.gaze import covered_shares
+
 
 def attention_entropy(attention):
     """How evenly each map is spread, from 0 (one cell) to 1 (uniform).
@@ -39,6 +41,33 @@ def attention_movement(attention):
     masked = maps.sum(axis=1) == 0
     moved = np.abs(np.diff(maps, axis=0)).sum(axis=1) / 2
     return np.where(masked[1:] | masked[:-1], np.nan, moved)
+
+
+def word_masses(attention, boxes, frame_size):
+    """The share of each word's attention that lies inside the boxes of all frames.
+
+        mass[k] = sum_(t, i) l[k, t, i] * area(cell i inside box t) / area(cell i)
+
+    Args:
+        attention: `(words, frames, height, width)`, each word's weights summing to 1 over all of
+            its places, or to 0 where it reads no features.
+        boxes: `(frames, 4)`, pixels; empty in a frame that shows nothing.
+        frame_size: Height and width of the frame, in pixels.
+
+    Returns:
+        `(words,)`, float64, NaN where a word reads no features; and the share that weights equal
+        everywhere put there.
+    """
+    attention, boxes = np.asarray(attention, np.float64), np.asarray(boxes, np.float64)
+    if attention.ndim != 4 or boxes.shape != (attention.shape[1], 4):
+        raise ValueError(
+            "attention must have the shape (words, frames, height, width) and boxes (frames, 4), "
+            f"got {attention.shape} and {boxes.shape}."
+        )
+    rows, columns = covered_shares(boxes, frame_size, attention.shape[2:])
+    masses = np.einsum("kthw,th,tw->k", attention, rows, columns)
+    uniform = float((rows.mean(axis=1) * columns.mean(axis=1)).mean())
+    return np.where(attention.sum(axis=(1, 2, 3)) > 0, masses, np.nan), uniform
 
 
 def measure_gaze(gaze):

@@ -1,6 +1,7 @@
 """Reference captions of `tiny_actions`, made from a small grammar."""
 
-_VERBS = {
+# What captions say of each action.
+VERBS = {
     "wave": "waves",
     "jack": "does jumping jacks",
     "squat": "squats",
@@ -35,8 +36,8 @@ def reference_captions(colour, action, near_objects=()):
     Raises:
         ValueError: the action is unknown, or more than one object is near.
     """
-    if action not in _VERBS:
-        raise ValueError(f"action must be one of {tuple(_VERBS)}, got {action!r}.")
+    if action not in VERBS:
+        raise ValueError(f"action must be one of {tuple(VERBS)}, got {action!r}.")
     if len(near_objects) > 1:
         raise ValueError(f"near_objects must hold at most one object, got {near_objects!r}.")
     if near_objects:
@@ -44,5 +45,5 @@ def reference_captions(colour, action, near_objects=()):
     else:
         templates, thing = _ALONE, ""
     return [
-        template.format(colour=colour, verb=_VERBS[action], object=thing) for template in templates
+        template.format(colour=colour, verb=VERBS[action], object=thing) for template in templates
     ]
