@@ -6,7 +6,15 @@ import pathlib
 
 import keras
 
-from glimpse.models import VideoClassifier, create_backbone, list_backbones, list_models, load_model
+from glimpse.models import (
+    VideoClassifier,
+    VideoDescriber,
+    create_backbone,
+    list_backbones,
+    list_models,
+    load_model,
+)
+from glimpse.models.caption_training import CaptionTraining
 from glimpse.models.step_training import StepTraining
 from glimpse.pipelines.feature_store import backbone_fingerprint
 
@@ -23,17 +31,24 @@ ATTENDED_BACKBONE_HELP = (
     "Default: the one that the run's attended features were extracted with, else --backbone."
 )
 _RECORDED = ("features", "attended_features")
+_KINDS = {"classifier": StepTraining, "captioner": CaptionTraining}
 
 
-def load_trained_model(model, backbone=None):
+def load_trained_model(model, backbone=None, kinds=("classifier",)):
     """Returns the model that `--model` names and the backbone it needs, or None if it has one.
 
+    Args:
+        model: The flag's value.
+        backbone: That of `--backbone`, or None.
+        kinds: What the model may be: "classifier", "captioner" or both.
+
     Raises:
-        ValueError: If a name is unknown or the backbone cannot be told.
+        ValueError: If a name is unknown, the file holds something else or the backbone cannot be
+            told.
         FileNotFoundError: If a file is missing.
     """
-    loaded = load_classifier(model)
-    if isinstance(loaded, VideoClassifier):
+    loaded = _load(model, kinds)
+    if isinstance(loaded, (VideoClassifier, VideoDescriber)):
         if backbone:
             raise ValueError(f"--backbone={backbone}: {model} has its own backbone; leave it out.")
         return loaded, None
@@ -48,11 +63,26 @@ def load_classifier(model):
         ValueError: If a name is unknown or the file holds something else.
         FileNotFoundError: If a file is missing.
     """
+    return _load(model, ("classifier",))
+
+
+def load_captioner(model):
+    """Returns the captioner that `--model` names, without the backbone that it may need.
+
+    Raises:
+        ValueError: If a name is unknown or the file holds something else.
+        FileNotFoundError: If a file is missing.
+    """
+    return _load(model, ("captioner",))
+
+
+def _load(model, kinds):
     path = _model_path(model)
     loaded = load_model(str(path) if path.exists() else model)
-    if not isinstance(loaded, StepTraining):
+    if not isinstance(loaded, tuple(_KINDS[kind] for kind in kinds)):
         raise ValueError(
-            f"--model={model}: holds a {type(loaded).__name__}, not a classifier of glimpse."
+            f"--model={model}: holds a {type(loaded).__name__}, not a {' or a '.join(kinds)} of "
+            "glimpse."
         )
     return loaded
 

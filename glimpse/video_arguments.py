@@ -4,6 +4,8 @@ import collections
 import os
 import pathlib
 
+from glimpse.models.caption_training import CaptionTraining
+from glimpse.pipelines.caption_answer import VideoCaptionAnswerer
 from glimpse.pipelines.clips import read_clips
 from glimpse.pipelines.datasets import looks_like
 from glimpse.pipelines.video_answer import VideoAnswerer
@@ -12,8 +14,15 @@ from glimpse.trained_model import load_attended_backbone, load_trained_model
 DATA_HELP = "Folder of the data set that the files belong to."
 
 
-def load_answerers(models, backbone=None):
-    """Returns a `VideoAnswerer` for each model that `--model` names, by a short name for each.
+def load_answerers(models, backbone=None, kinds=("classifier",)):
+    """Returns an answerer for each model that `--model` names, by a short name for each.
+
+    That of a classifier is a `VideoAnswerer`, that of a captioner a `VideoCaptionAnswerer`.
+
+    Args:
+        models: The values of `--model`.
+        backbone: That of `--backbone`, or None.
+        kinds: What the models may be, as in `load_trained_model`.
 
     Raises:
         ValueError: If a model is given twice or cannot be loaded.
@@ -24,12 +33,16 @@ def load_answerers(models, backbone=None):
     if len(set(names)) < len(names):
         raise ValueError("--model: the same model is given twice.")
     return {
-        name: VideoAnswerer(
-            *load_trained_model(model, backbone),
-            attended_backbone=load_attended_backbone(model),
-        )
+        name: _load_answerer(model, backbone, kinds)
         for name, model in zip(names, models, strict=True)
     }
+
+
+def _load_answerer(model, backbone, kinds):
+    loaded, needed = load_trained_model(model, backbone, kinds)
+    if isinstance(loaded, CaptionTraining):
+        return VideoCaptionAnswerer(loaded, needed)
+    return VideoAnswerer(loaded, needed, attended_backbone=load_attended_backbone(model))
 
 
 def require_videos(arguments, usage):

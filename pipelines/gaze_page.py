@@ -50,11 +50,27 @@ def write_gaze_page(gazes, path, title, table=None, style="heat", scale=None):
     maps = [gaze.attention for clip in clips for gaze in clip]
     if scale is None:
         scale = attention_scale(*maps)
+    exceeded = any(float(relative_attention(m).max()) > scale * 1.001 for m in maps)
+    fill_page(path, title, [_clip_data(clip) for clip in clips], (scale, exceeded, style), table)
+
+
+def fill_page(path, title, clips, drawing, table=None):
+    """Writes a page of clips, whole or not at all.
+
+    Args:
+        path: The HTML file to write.
+        title: The page's title.
+        clips: What the page's script reads of each clip, dicts.
+        drawing: Multiple of the uniform weight shown at full strength, whether weights exceed it,
+            and the style to begin with.
+        table: Results to show below, as in `write_gaze_page`.
+    """
+    scale, exceeded, style = drawing
     check_drawing(scale, style, None)
     data = {
-        "clips": [_clip_data(clip) for clip in clips],
+        "clips": clips,
         "scale": scale,
-        "exceeded": any(float(relative_attention(m).max()) > scale * 1.001 for m in maps),
+        "exceeded": exceeded,
         "style": style,
         "opacity": {name: check_drawing(scale, name, None) for name in STYLES},
         "colours": _base64(colour_table().tobytes()),
@@ -71,19 +87,28 @@ def write_gaze_page(gazes, path, title, table=None, style="heat", scale=None):
         partial.write_text(page, encoding="utf-8")
 
 
+def frames_data(gaze):
+    """What the page's script reads of a clip's frames, a dict."""
+    return {
+        "name": gaze.video_name,
+        "width": gaze.frame_size[1],
+        "height": gaze.frame_size[0],
+        "frames": [_jpeg(frame) for frame in gaze.frames],
+        "indices": gaze.frame_indices.tolist(),
+        "boxes": None if gaze.boxes is None else np.round(gaze.boxes, 2).tolist(),
+    }
+
+
 def _clip_data(clip):
     first = clip[0]
     boxed = next((gaze for gaze in clip if gaze.boxes is not None), None)
     return {
-        "name": first.video_name,
+        **frames_data(boxed or first),
         "trueLabel": first.true_label,
-        "width": first.frame_size[1],
-        "height": first.frame_size[0],
-        "frames": [_jpeg(frame) for frame in first.frames],
-        "indices": first.frame_indices.tolist(),
         "times": first.times.tolist(),
-        "boxes": None if boxed is None else np.round(boxed.boxes, 2).tolist(),
-        "uniform": None if boxed is None else _numbers(uniform_mass(boxed.boxes, first.frame_size)),
+        "uniform": None
+        if boxed is None
+        else page_numbers(uniform_mass(boxed.boxes, first.frame_size)),
         "models": [_model_data(gaze, boxed) for gaze in clip],
     }
 
@@ -97,16 +122,16 @@ def _model_data(gaze, boxed):
         masses = attention_mass(gaze.attention, boxed.boxes, gaze.frame_size)
         mass = [
             value if real else None
-            for value, real in zip(_numbers(masses), gaze.is_real, strict=True)
+            for value, real in zip(page_numbers(masses), gaze.is_real, strict=True)
         ]
     return {
         "name": gaze.model_name,
         "grid": gaze.attention.shape[1:],
-        "maps": [_numbers(grid.ravel()) for grid in relative_attention(gaze.attention)],
+        "maps": [page_numbers(grid.ravel()) for grid in relative_attention(gaze.attention)],
         "labels": gaze.label_names,
-        "clip": _numbers(gaze.probabilities),
-        "steps": [_numbers(step) for step in gaze.step_probabilities],
-        "shown": _numbers(steps),
+        "clip": page_numbers(gaze.probabilities),
+        "steps": [page_numbers(step) for step in gaze.step_probabilities],
+        "shown": page_numbers(steps),
         "predicted": gaze.predicted_label,
         "probability": probability,
         "mass": mass,
@@ -143,7 +168,8 @@ def _cell_text(value):
     return str(value)
 
 
-def _numbers(values):
+def page_numbers(values):
+    """Numbers as the page holds them: to four places."""
     return np.round(np.asarray(values, np.float64), 4).tolist()
 
 
