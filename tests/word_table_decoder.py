@@ -27,6 +27,9 @@ class WordTableDecoder:
 
     def initial_state(self, features, features_mask=None):
         mean = ops.mean(features, axis=1)
+        if features_mask is not None:
+            real = ops.expand_dims(ops.cast(features_mask, "float32"), 2)
+            mean = ops.sum(features * real, axis=1) / ops.sum(real, axis=1)
         h = ops.tanh(ops.matmul(mean, self._kernel))
         return [h, ops.zeros_like(h[:, :1])]
 
