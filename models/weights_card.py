@@ -20,7 +20,9 @@ class WeightsCard:
         license: SPDX identifier.
         command: The command that made the file.
         facts: Everything else, as measured: data set, split, metric with unit and pooling, seed,
-            versions.
+            versions. A classifier's has `video_accuracy`; a captioner's has `bleu4`,
+            `vocabulary_size` and, where sentences can be right word for word, the fraction of
+            those that are, `sentence_accuracy`.
     """
 
     name: str
@@ -33,6 +35,15 @@ class WeightsCard:
     @property
     def path(self):
         return _WEIGHTS / self.file
+
+    @property
+    def score(self):
+        """What the model scores, in a few words; the accuracy of videos needs none."""
+        if "video_accuracy" in self.facts:
+            return f"{self.facts['video_accuracy']:.3f}"
+        sentences = self.facts.get("sentence_accuracy")
+        right = "" if sentences is None else f", whole sentences {sentences:.3f}"
+        return f"BLEU-4 {self.facts['bleu4']:.3f}{right}"
 
     def verified_path(self):
         """Returns the weights' path after comparing the file's SHA-256 with the card's.

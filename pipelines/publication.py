@@ -3,11 +3,16 @@
 import json
 import pathlib
 
-from glimpse.models import VideoClassifier, load_model
+from glimpse.models import VideoCaptioner, VideoClassifier, VideoDescriber, load_model
 from glimpse.models.weights_card import file_sha256
 from glimpse.pipelines.partial_file import partial_file, write_json
 
 LICENSE = "Apache-2.0"
+_CLASSIFIER_SCORES = ("window_accuracy", "video_accuracy", "localisation")
+_CAPTIONER_SCORES = (
+    "headline", "bleu1", "bleu2", "bleu3", "bleu4", "meteor", "rouge_l", "cider",
+    "metrics_left_out", "tokenizer", "sentence_accuracy", "words", "colour_word",
+)  # fmt: skip
 
 
 def publish(run, backbone, evaluation, name, command, folder):
@@ -16,7 +21,7 @@ def publish(run, backbone, evaluation, name, command, folder):
     Args:
         run: Folder of the run; its `best.keras` is published.
         backbone: The backbone that the run's features were extracted with.
-        evaluation: Results of `evaluate` for the run's best model.
+        evaluation: Results of `evaluate`, or of `evaluate_captioner`, for the run's best model.
         name: `variant.tag`, such as `soft_attention_small.tiny_actions`.
         command: The command that made the run, for whoever wants to make it again.
         folder: Where to write.
@@ -32,11 +37,7 @@ def publish(run, backbone, evaluation, name, command, folder):
     variant, _, tag = name.partition(".")
     if variant != results["model"] or not tag:
         raise ValueError(f"--name={name}: must be {results['model']}.TAG, as the run's variant.")
-    classifier = load_model(str(run / "best.keras"))
-    model = VideoClassifier(backbone, type(classifier).from_config(classifier.get_config()))
-    frames = classifier.sampling["num_frames"]
-    model.build((None, frames, *backbone.input_size, 3))
-    model.classifier.set_weights(classifier.get_weights())
+    model, scores = _with_backbone(load_model(str(run / "best.keras")), backbone, evaluation)
     folder.mkdir(parents=True, exist_ok=True)
     weights, card = folder / f"{name}.keras", folder / f"{name}.json"
     with partial_file(weights) as partial:
@@ -54,9 +55,7 @@ def publish(run, backbone, evaluation, name, command, folder):
         "sampling": stamp["sampling"],
         "metric": stamp["metric"],
         "pooling": stamp["pooling"],
-        "window_accuracy": evaluation["window_accuracy"],
-        "video_accuracy": evaluation["video_accuracy"],
-        "localisation": evaluation["localisation"],
+        **scores,
         "parameters": model.count_params(),
         "seed": results["config"]["seed"],
         "best_epoch": results["best_epoch"],
@@ -70,3 +69,19 @@ def publish(run, backbone, evaluation, name, command, folder):
     }
     write_json(card, described)
     return weights, card
+
+
+def _with_backbone(trained, backbone, evaluation):
+    """A new model of backbone and trained model, without optimizer, and what the card tells."""
+    copy = type(trained).from_config(trained.get_config())
+    is_captioner = isinstance(trained, VideoCaptioner)
+    model = (VideoDescriber if is_captioner else VideoClassifier)(backbone, copy)
+    model.build((None, trained.sampling["num_frames"], *backbone.input_size, 3))
+    copy.set_weights(trained.get_weights())
+    if not is_captioner:
+        return model, {name: evaluation[name] for name in _CLASSIFIER_SCORES}
+    return model, {
+        "vocabulary_size": len(trained.vocabulary),
+        "search": evaluation["stamp"]["search"],
+        **{name: evaluation[name] for name in _CAPTIONER_SCORES},
+    }

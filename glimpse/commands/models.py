@@ -53,5 +53,6 @@ def main(argv):
 
 
 def _facts(card):
-    shown = ("parameters", "dataset", "split", "video_accuracy", "seed")
+    scores = ("video_accuracy", "bleu4", "sentence_accuracy")
+    shown = ("parameters", "dataset", "split", *scores, "vocabulary_size", "seed")
     return {name: card.facts[name] for name in shown if name in card.facts}

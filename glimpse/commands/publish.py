@@ -11,6 +11,8 @@ Example: glimpse publish --run=runs/soft --features=features --data=tiny
 from absl import flags
 
 from glimpse.feature_truth import read_feature_truth
+from glimpse.models import VideoCaptioner
+from glimpse.pipelines.caption_evaluation import evaluate_captioner
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.feature_index import FeatureIndex
 from glimpse.pipelines.feature_windows import WindowSampling
@@ -30,9 +32,10 @@ def main(argv):
     """Measures the run on the test split, writes both files and prints their paths."""
     if len(argv) > 1:
         raise ValueError(f"{argv[1]!r} is not a flag; flags are written --name=value.")
-    model, backbone = load_trained_model(_RUN.value)
+    model, backbone = load_trained_model(_RUN.value, kinds=("classifier", "captioner"))
     index = FeatureIndex.load(_FEATURES.value)
     truth = read_feature_truth(_DATA.value, index, "test")
-    results = evaluate(model, index, "test", WindowSampling(**model.sampling), truth)
+    measure = evaluate_captioner if isinstance(model, VideoCaptioner) else evaluate
+    results = measure(model, index, "test", WindowSampling(**model.sampling), truth)
     for path in publish(_RUN.value, backbone, results, _NAME.value, _COMMAND.value, _OUTPUT.value):
         print(path)
