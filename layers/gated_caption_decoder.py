@@ -218,8 +218,9 @@ class GatedCaptionDecoder(CaptionWeights):
         features, features_mask = self._read_features(features, features_mask)
         token_ids = ops.convert_to_tensor(token_ids)
         axes = ("batch", "beams")[: max(len(token_ids.shape), 1)]
-        sizes = dict(zip(axes, token_ids.shape, strict=False), batch=features.shape[0])
+        sizes = {"batch": features.shape[0]}
         check_shape("token_ids", token_ids.shape, f"({', '.join(axes)})", **sizes)
+        sizes["beams"] = token_ids.shape[-1]
         self._check_states(states, axes, sizes)
         states = [ops.convert_to_tensor(state, self.compute_dtype) for state in states]
         override = ()

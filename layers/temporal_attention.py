@@ -9,6 +9,7 @@ from keras import ops
 
 from glimpse.layers.attention_override import apply_attention_override
 from glimpse.layers.mask_reader import MaskReader
+from glimpse.layers.masked_softmax import masked_softmax
 from glimpse.layers.shape_checks import check_mask, check_rank, check_shape
 from glimpse.layers.soft_attention_lstm_cell import (
     check_positive_integer,
@@ -123,16 +124,7 @@ class TemporalAttention(keras.layers.Layer):
         query = ops.matmul(query, self._cast(self.query_kernel))
         hidden = tanh(projected + ops.expand_dims(query, 1))  # (batch, frames, units)
         scores = ops.squeeze(project_regions(hidden, self._cast(self.score_kernel)), axis=-1)
-        if mask is not None:
-            lowest = -3e4 if self.compute_dtype == "float16" else -1e9
-            scores = ops.where(mask, scores, ops.full_like(scores, lowest))
-        # Not `ops.softmax`, which warns of clips of one frame.
-        peak = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))
-        shares = ops.exp(scores - peak)
-        if mask is not None:
-            shares = ops.where(mask, shares, ops.zeros_like(shares))
-        # The sum is at least 1, the share of the peak, unless there is no real frame.
-        return shares / ops.maximum(ops.sum(shares, axis=-1, keepdims=True), 1)
+        return masked_softmax(scores, mask)
 
     def _cast(self, variable):
         # `stateless_call` and callers of `weigh` run outside of Keras's autocast scope.

@@ -485,7 +485,7 @@ def test_bad_arguments(arguments, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ({"features": (2, 3, 1, 6)}, r"`features` must be \(batch, regions, features\)"),
+        ({"features": (2, 3, 1, 6)}, r"`features` must be \(batch, 3, 6\), .* \(2, 3, 1, 6\)"),
         ({"features": (2, 4, 6)}, r"`features` must be \(batch, 3, 6\), .* \(2, 4, 6\)"),
         ({"features": (2, 3, 5)}, r"`features` must be \(batch, 3, 6\), .* \(2, 3, 5\)"),
         ({"features": (3, 3, 6)}, r"`token_ids` must be \(3, words\), received shape \(2, 4\)"),
