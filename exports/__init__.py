@@ -6,15 +6,19 @@ _MODULES = {
     "ExportReport": "saved_model",
     "ParityError": "parity",
     "check_parity": "parity",
+    "captioner_signatures": "signatures",
     "classifier_signatures": "signatures",
+    "export_captioner": "saved_model",
     "export_classifier": "saved_model",
 }
 
 __all__ = [
     "ExportReport",
     "ParityError",
+    "captioner_signatures",
     "check_parity",
     "classifier_signatures",
+    "export_captioner",
     "export_classifier",
 ]
 

@@ -2,7 +2,7 @@
 
     python -m glimpse.exports.answer_keras_file model.keras INPUTS.npz OUTPUTS.npz
 
-INPUTS holds one array, `inputs`, the model's first argument; OUTPUTS gets every output by name.
+INPUTS holds the model's arguments by name; OUTPUTS gets every output by name.
 """
 
 import sys
@@ -17,7 +17,7 @@ def main():
     keras_path, inputs_path, outputs_path = sys.argv[1:]
     model = keras.saving.load_model(keras_path, compile=False, safe_mode=True)
     with np.load(inputs_path, allow_pickle=False) as arrays:
-        outputs = model(arrays["inputs"], training=False)
+        outputs = model(**arrays, training=False)
     with open(outputs_path, "wb") as file:
         # float64, since NumPy files cannot hold bfloat16.
         np.savez(file, **{name: keras.ops.cast(v, "float64") for name, v in outputs.items()})

@@ -11,17 +11,13 @@ import sys
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import glimpse
-from glimpse.exports import signatures
 
 TOLERANCE = 1e-5
 # In half precision a graph may round where eager execution did not.
 HALF_PRECISION_TOLERANCE = 2e-2
 
-_BATCH, _FRAMES, _HEIGHT, _WIDTH = 2, 3, 72, 96
-_SEED = 0
 _TIMEOUT_SECONDS = 1800
 
 
@@ -29,55 +25,10 @@ class ParityError(ValueError):
     """A written file does not answer as the model in memory does."""
 
 
-def random_inputs(declared, sizes):
-    """Returns {`Signature`: array}: the same random inputs every time.
-
-    Args:
-        declared: The `Signature`s.
-        sizes: Sizes of the axes `map_height`, `map_width` and `features`.
-    """
-    generator = np.random.default_rng(_SEED)
-    maps = (_BATCH, _FRAMES, sizes["map_height"], sizes["map_width"], sizes["features"])
-    features = generator.normal(size=maps).astype("float32")
-    # Smooth pictures: JPEG would leave little of white noise.
-    coarse = generator.integers(0, 256, (_BATCH * _FRAMES, 6, 8, 3)).astype("float32")
-    with tf.device("CPU:0"):
-        smooth = tf.image.resize(coarse, (_HEIGHT, _WIDTH), method="bicubic")
-        frames = tf.cast(tf.clip_by_value(tf.round(smooth), 0, 255), tf.uint8).numpy()
-        files = [tf.io.encode_jpeg(frame, quality=90).numpy() for frame in frames]
-    arrays = {
-        signatures.CLASSIFY_FEATURES: features,
-        signatures.CLASSIFY_FRAMES: frames.reshape(_BATCH, _FRAMES, _HEIGHT, _WIDTH, 3),
-        signatures.CLASSIFY_JPEGS: np.array(files).reshape(_BATCH, _FRAMES),
-    }
-    return {signature: arrays[signature.name] for signature in declared}
-
-
-def answer_in_memory(classifier, video_classifier, inputs):
-    """Returns {`Signature`: the model's dict of outputs as arrays} for `random_inputs`.
-
-    On the CPU, as in the fresh processes: a GPU may take another algorithm each time.
-
-    Raises:
-        ParityError: If an output is not finite.
-    """
-    answers = {}
-    with tf.device("CPU:0"):
-        for signature, array in inputs.items():
-            if signature.name == signatures.CLASSIFY_JPEGS:
-                array = np.stack([[_decode(file) for file in clip] for clip in array])
-            model = (
-                classifier if signature.name == signatures.CLASSIFY_FEATURES else video_classifier
-            )
-            answers[signature] = outputs_as_arrays(model(array, training=False))
-    for signature, outputs in answers.items():
-        for output, value in outputs.items():
-            if not np.all(np.isfinite(value)):
-                raise ParityError(
-                    f"The model itself answers {signature.name} with `{output}` not finite: its "
-                    "weights are damaged or its training diverged; nothing was exported."
-                )
-    return answers
+def tolerance_of(models):
+    """Returns the largest difference allowed: more where a model computes in half precision."""
+    halves = any(model.compute_dtype in ("float16", "bfloat16") for model in models)
+    return HALF_PRECISION_TOLERANCE if halves else TOLERANCE
 
 
 def outputs_as_arrays(outputs):
@@ -88,17 +39,33 @@ def outputs_as_arrays(outputs):
     }
 
 
-def check_parity(inputs, answers, keras_path, saved_model_path, label_names, folder, tolerance):
+def check_finite(signature, outputs):
+    """Refuses a model that answers NaN or infinity.
+
+    Args:
+        signature: The name of what was asked, for the message.
+        outputs: A dict of arrays.
+
+    Raises:
+        ParityError: If a value is not finite.
+    """
+    for output, value in outputs.items():
+        if not np.all(np.isfinite(value)):
+            raise ParityError(
+                f"The model itself answers {signature} with `{output}` not finite: its weights "
+                "are damaged or its training diverged; nothing was exported."
+            )
+
+
+def check_parity(served, keras_path, saved_model_path, folder):
     """Reads both files in fresh processes and compares their answers with the model's.
 
     Args:
-        inputs: As `random_inputs` makes them.
-        answers: As `answer_in_memory` gave them before anything was written.
+        served: A `ServedClassifier` or `ServedCaptioner`: what was asked of the model and what it
+            answered before anything was written.
         keras_path: The `.keras` file; it must answer bit for bit as the model does.
-        saved_model_path: The SavedModel's folder; it may differ by `tolerance`.
-        label_names: Name of each class.
+        saved_model_path: The SavedModel's folder; `served.compare` says what it may differ by.
         folder: Where to put the exchanged arrays.
-        tolerance: Largest absolute difference allowed.
 
     Returns:
         {"file or signature/output": largest absolute difference}.
@@ -107,12 +74,14 @@ def check_parity(inputs, answers, keras_path, saved_model_path, label_names, fol
         ParityError: If a file cannot be read or answers otherwise.
     """
     folder = pathlib.Path(folder)
-    # The outermost model's own input; with a backbone that is frames.
-    first = next(one for one in inputs if one.name != signatures.CLASSIFY_JPEGS)
-    _write_arrays(folder / "keras_inputs.npz", {"inputs": inputs[first]})
+    _write_arrays(folder / "keras_inputs.npz", served.keras_inputs)
     _write_arrays(
         folder / "saved_model_inputs.npz",
-        {f"{one.name}/{one.input.name}": array for one, array in inputs.items()},
+        {
+            f"{signature.name}/{name}": array
+            for signature, arrays in served.inputs.items()
+            for name, array in arrays.items()
+        },
     )
     keras_outputs, saved_model_outputs = folder / "keras.npz", folder / "saved_model.npz"
     _run_fresh(
@@ -128,17 +97,61 @@ def check_parity(inputs, answers, keras_path, saved_model_path, label_names, fol
             ],
         }
     )
-    differences = _compare_keras_file(answers[first], _read_arrays(keras_outputs))
+    differences = _compare_keras_file(served.keras_answer, _read_arrays(keras_outputs))
     received = _read_arrays(saved_model_outputs)
-    for signature, expected in answers.items():
-        differences |= _compare_signature(signature, expected, received, label_names, tolerance)
+    for signature in served.signatures:
+        answer = {
+            output.name: received.get(f"{signature.name}/{output.name}")
+            for output in signature.outputs
+        }
+        differences |= served.compare(signature, answer)
     return differences
+
+
+def compare_outputs(signature, expected, received, tolerance):
+    """Compares the numbers that a signature answered with the model's.
+
+    Args:
+        signature: Its name.
+        expected: The model's, {output: array}.
+        received: The SavedModel's, {output: array or None}.
+        tolerance: Largest difference allowed, of the largest finite number of an output where
+            that is above 1.
+
+    Returns:
+        {"signature/output": largest absolute difference}.
+
+    Raises:
+        ParityError: If an output is missing, of another shape, or differs by more.
+    """
+    differences = {}
+    for output, value in expected.items():
+        difference = largest_difference(value, received.get(output))
+        finite = np.abs(value[np.isfinite(value)])
+        allowed = tolerance * max(1.0, float(np.max(finite, initial=0.0)))
+        if not difference <= allowed:
+            raise ParityError(
+                f"The SavedModel's signature {signature} answers `{output}` otherwise than the "
+                f"model: largest difference {difference:.3g}, allowed {allowed:.3g}."
+            )
+        differences[f"{signature}/{output}"] = difference
+    return differences
+
+
+def largest_difference(expected, received):
+    """Returns the largest absolute difference of two arrays, infinity if there is no comparison."""
+    if received is None or received.shape != expected.shape:
+        return float("inf")
+    differences = np.zeros(expected.shape)
+    # Infinities of one sign are equal; their difference is NaN.
+    np.subtract(received, expected, out=differences, where=received != expected)
+    return float(np.max(np.abs(differences)))
 
 
 def _compare_keras_file(expected, received):
     differences = {}
     for output, value in expected.items():
-        difference = _largest_difference(value, received.get(output))
+        difference = largest_difference(value, received.get(output))
         if difference != 0:
             raise ParityError(
                 f"The .keras file, read in a fresh process, answers `{output}` otherwise than the "
@@ -147,47 +160,6 @@ def _compare_keras_file(expected, received):
             )
         differences[f"model.keras/{output}"] = difference
     return differences
-
-
-def _compare_signature(signature, expected, received, label_names, tolerance):
-    name = signature.name
-    got = {output.name: received.get(f"{name}/{output.name}") for output in signature.outputs}
-    probabilities, labels = expected["probabilities"], got.pop("labels")
-    top_k = 0 if labels is None else labels.shape[1]
-    wanted = {
-        "probabilities": probabilities,
-        "scores": -np.sort(-probabilities)[:, :top_k],
-        "attention": expected.get("attention_weights"),
-    }
-    differences = {}
-    for output, value in got.items():
-        difference = _largest_difference(wanted[output], value)
-        if not difference <= tolerance:
-            raise ParityError(
-                f"The SavedModel's signature {name} answers `{output}` otherwise than the model: "
-                f"largest difference {difference:.3g}, allowed {tolerance:.3g}."
-            )
-        differences[f"{name}/{output}"] = difference
-    # By their probability, since classes that are as likely as each other may change places.
-    classes = {label: index for index, label in enumerate(label_names)}
-    for clip, names in enumerate(labels):
-        names = [label.decode() for label in names]
-        if len(set(names)) != top_k or not set(names) <= set(classes):
-            raise ParityError(f"The SavedModel's signature {name} answers labels {names}.")
-        named = probabilities[clip, [classes[label] for label in names]]
-        difference = _largest_difference(named, wanted["scores"][clip])
-        if not difference <= 2 * tolerance:
-            raise ParityError(
-                f"The SavedModel's signature {name} answers `labels` {names}, whose probabilities "
-                f"in the model are {named.tolist()}: off by {difference:.3g}."
-            )
-    return differences
-
-
-def _largest_difference(expected, received):
-    if received is None or received.shape != expected.shape:
-        return float("inf")
-    return float(np.max(np.abs(received - expected)))
 
 
 def _run_fresh(commands):
@@ -231,10 +203,6 @@ def _run_fresh(commands):
             process.kill()
             process.wait()
             process.stdout.close()
-
-
-def _decode(file):
-    return tf.io.decode_jpeg(file, channels=3, dct_method="INTEGER_ACCURATE").numpy()
 
 
 def _write_arrays(path, arrays):

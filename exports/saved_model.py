@@ -1,4 +1,4 @@
-"""From a trained classifier to files that others load: `model.keras` and a versioned SavedModel."""
+"""From a trained model to files that others load: `model.keras` and a versioned SavedModel."""
 
 import dataclasses
 import json
@@ -15,16 +15,9 @@ import tensorflow as tf
 
 import glimpse
 from glimpse.exports import signatures
-from glimpse.exports.parity import (
-    HALF_PRECISION_TOLERANCE,
-    TOLERANCE,
-    answer_in_memory,
-    check_parity,
-    random_inputs,
-)
-from glimpse.exports.serving_graph import ServingGraph
-from glimpse.models.step_classifier import StepClassifier
-from glimpse.models.video_classifier import VideoClassifier
+from glimpse.exports.parity import check_parity
+from glimpse.exports.served_captioner import ServedCaptioner
+from glimpse.exports.served_classifier import ServedClassifier
 
 KERAS_FILE = "model.keras"
 METADATA_FILE = "metadata.json"
@@ -89,45 +82,61 @@ def export_classifier(
         ParityError: If a file does not answer as the model does; nothing is left behind.
         ValueError: If an argument is wrong or the model cannot be exported.
     """
-    classifier, video_classifier = _parts(model, backbone)
-    sizes = _sizes(classifier, top_k)
-    name = _name(name, classifier)
+    return _export(ServedClassifier(model, backbone, top_k), folder, name, version, metadata)
+
+
+def export_captioner(
+    model,
+    folder,
+    name=None,
+    version=1,
+    backbone=None,
+    beam_width=None,
+    max_words=None,
+    length_penalty=None,
+    metadata=None,
+):
+    """Writes a captioner as `.keras` file and as SavedModel, and proves both in fresh processes.
+
+    As `export_classifier` does for a classifier. The vocabulary and the search are in the graph:
+    it answers with sentences. The fresh processes must find the same words.
+
+    Args:
+        model: A built `VideoCaptioner`, or a `VideoDescriber`.
+        folder, name, version, metadata: As for `export_classifier`.
+        backbone: For a `VideoCaptioner`: the backbone that its features came from. Without one the
+            SavedModel answers on features alone.
+        beam_width, max_words, length_penalty: Of the search in the SavedModel; default: the
+            model's. See `glimpse.models.beam_search`.
+
+    Returns:
+        An `ExportReport`.
+
+    Raises:
+        FileExistsError: If the version exists.
+        ParityError: If a file does not answer as the model does; nothing is left behind.
+        ValueError: If an argument is wrong or the model cannot be exported.
+    """
+    served = ServedCaptioner(model, backbone, beam_width, max_words, length_penalty)
+    return _export(served, folder, name, version, metadata)
+
+
+def _export(served, folder, name, version, metadata):
+    name = _name(name, served.on_features)
     folder = pathlib.Path(folder).absolute()
     version = _version(folder / name, version)
     metadata = _json_values(metadata)
-    takes_frames = video_classifier is not None
-    inputs = random_inputs(signatures.classifier_signatures(takes_frames, attends=True), sizes)
-    answers = answer_in_memory(classifier, video_classifier, inputs)
-    attends = all("attention_weights" in outputs for outputs in answers.values())
-    declared = signatures.classifier_signatures(takes_frames, attends)
-    inputs = dict(zip(declared, inputs.values(), strict=True))
-    answers = dict(zip(declared, answers.values(), strict=True))
-    tolerance = _tolerance([classifier] + ([video_classifier.backbone] if takes_frames else []))
-    label_names = classifier.label_names or [str(label) for label in range(sizes["classes"])]
+    served.answer_in_memory()
 
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".export.{uuid.uuid4().hex[:8]}.partial"
     partial.mkdir()
     try:
-        classifier = _without_optimizer(classifier)
-        if takes_frames:
-            video_classifier = _video_classifier(
-                _without_optimizer(video_classifier.backbone), classifier
-            )
-        outermost = video_classifier if takes_frames else classifier
+        outermost, graph = served.copy()
         outermost.save(partial / KERAS_FILE)
-        graph = ServingGraph(classifier, video_classifier, label_names, sizes, declared[0].outputs)
-        _write_saved_model(graph, declared, sizes, partial / "saved_model")
-        differences = check_parity(
-            inputs,
-            answers,
-            partial / KERAS_FILE,
-            partial / "saved_model",
-            label_names,
-            partial,
-            tolerance,
-        )
-        facts = _facts(outermost, declared, sizes, label_names, differences)
+        _write_saved_model(graph, served.signatures, served.sizes, partial / "saved_model")
+        differences = check_parity(served, partial / KERAS_FILE, partial / "saved_model", partial)
+        facts = _facts(outermost, served, differences)
         facts = {"name": name, "version": version, **facts, "metadata": metadata}
         text = json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
         (partial / METADATA_FILE).write_text(text, encoding="utf-8")
@@ -146,85 +155,14 @@ def export_classifier(
         keras_path=folder / KERAS_FILE,
         saved_model_path=folder / name / str(version),
         metadata_path=folder / METADATA_FILE,
-        signatures=declared,
+        signatures=served.signatures,
         differences=differences,
     )
 
 
-def _parts(model, backbone):
-    """Returns the classifier on features, and the VideoClassifier around it or None."""
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"A SavedModel is made by TensorFlow, but Keras runs on {keras.backend.backend()}; "
-            "start again with KERAS_BACKEND=tensorflow (a .keras file loads on every backend)."
-        )
-    if isinstance(model, VideoClassifier):
-        if backbone is not None:
-            raise ValueError("`backbone` must be None: `model` is a VideoClassifier and has one.")
-        classifier, video_classifier = model.classifier, model
-    else:
-        classifier = model
-        video_classifier = None
-    if not isinstance(classifier, StepClassifier):
-        raise ValueError(f"`model` must be a classifier or a VideoClassifier, got {model!r}.")
-    if classifier.input_names != ("features",):
-        raise ValueError(
-            f"{type(classifier).__name__} reads {' and '.join(classifier.input_names)}; the "
-            "signatures are for models that read feature maps. Its .keras file serves in Python."
-        )
-    if video_classifier is not None:
-        backbone = video_classifier.backbone
-    for part in [classifier] if backbone is None else [classifier, backbone]:
-        if not part.built:
-            raise ValueError(
-                f"{type(part).__name__} {part.name!r} has no weights yet: load a trained file, or "
-                "call the model once."
-            )
-    if video_classifier is None and backbone is not None:
-        video_classifier = _video_classifier(backbone, classifier)
-    return classifier, video_classifier
-
-
-def _video_classifier(backbone, classifier):
-    video_classifier = VideoClassifier(backbone, classifier)
-    video_classifier.build((None, None, None, None, 3))
-    return video_classifier
-
-
-def _without_optimizer(model):
-    """A copy that was never compiled: an optimizer's state would triple both files."""
-    copy = type(model).from_config(model.get_config())
-    if not copy.built:
-        copy.build_from_config(model.get_build_config())
-    copy.set_weights(model.get_weights())
-    return copy
-
-
-def _sizes(classifier, top_k):
-    """The sizes that the export fixes, by the axes' names in `signatures`."""
-    config = classifier.get_build_config()
-    shape = config.get("input_shape") or config.get("shapes_dict", {}).get("features_shape", ())
-    if len(shape) != 5 or None in shape[2:]:
-        raise ValueError(
-            f"{type(classifier).__name__} was built for inputs of shape {tuple(shape)}; only "
-            "classifiers on (batch, frames, height, width, features) can be exported."
-        )
-    top_k = signatures.DEFAULT_TOP_K if top_k is None else top_k
-    if not isinstance(top_k, int) or top_k < 1:
-        raise ValueError(f"`top_k` must be a positive integer, got {top_k!r}.")
-    classes = classifier.num_classes
-    return {
-        **dict(zip(("map_height", "map_width", "features"), shape[2:], strict=True)),
-        "classes": classes,
-        "top_k": min(top_k, classes),
-    }
-
-
-def _name(name, classifier):
+def _name(name, model):
     if name is None:
-        name = re.sub(
-            r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(classifier).__name__
-        )
+        name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", type(model).__name__)
         name = name.lower()
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(
@@ -255,42 +193,30 @@ def _json_values(metadata):
         raise ValueError(f"`metadata` must be a dict of JSON values: {error}.") from error
 
 
-def _tolerance(models):
-    """Half precision is allowed more: a graph may round where eager execution did not."""
-    halves = any(model.compute_dtype in ("float16", "bfloat16") for model in models)
-    return HALF_PRECISION_TOLERANCE if halves else TOLERANCE
-
-
 def _write_saved_model(graph, declared, sizes, path):
     # Without `track`: it would write every weight a second time.
     archive = keras.export.ExportArchive()
     for signature in declared:
-        spec = tf.TensorSpec(
-            signature.input.shape(sizes), signature.input.dtype, name=signature.input.name
-        )
+        specs = [
+            tf.TensorSpec(tensor.shape(sizes), tensor.dtype, name=tensor.name)
+            for tensor in signature.inputs
+        ]
         # The first endpoint also becomes `serving_default`.
-        archive.add_endpoint(signature.name, getattr(graph, signature.name), [spec])
+        archive.add_endpoint(signature.name, getattr(graph, signature.name), specs)
     archive.write_out(path, verbose=False)
 
 
-def _facts(model, declared, sizes, label_names, differences):
+def _facts(model, served, differences):
+    default = dataclasses.replace(served.signatures[0], name=signatures.SERVING_DEFAULT)
     return {
         "signatures": {
-            name: {
-                "inputs": _described([signature.input], sizes),
-                "outputs": _described(signature.outputs, sizes),
+            signature.name: {
+                "inputs": _described(signature.inputs, served.sizes),
+                "outputs": _described(signature.outputs, served.sizes),
             }
-            for name, signature in [
-                (signatures.SERVING_DEFAULT, declared[0]),
-                *((signature.name, signature) for signature in declared),
-            ]
+            for signature in (default, *served.signatures)
         },
-        "attention": (
-            "each map sums to 1 over its positions"
-            if signatures.ATTENTION in declared[0].outputs
-            else "none: this model has no gaze, so its signatures have no output `attention`"
-        ),
-        "label_names": label_names,
+        **served.facts(),
         "sampling": model.sampling,
         "limits": {
             "pixels_per_frame": signatures.MAX_FRAME_PIXELS,

@@ -1,4 +1,4 @@
-"""The signatures of an exported classifier: names, dtypes and axes, in one place.
+"""The signatures of exported models: names, dtypes and axes, in one place.
 
 The exporter builds them, the parity gate and the tests hold them, and the documentation quotes
 them. Axes have names; a size that an export does not fix stays dynamic.
@@ -38,25 +38,53 @@ class Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """A named function of a SavedModel: one input, several outputs."""
+    """A named function of a SavedModel: its inputs and its outputs, tuples of `Tensor`."""
 
     name: str
-    input: Tensor
+    inputs: tuple
     outputs: tuple
 
+
+JPEG_BYTES = Tensor("jpeg_bytes", "string", ("batch", "frames"))
+FRAMES = Tensor("frames", "uint8", ("batch", "frames", "height", "width", 3))
+FEATURES = Tensor("features", "float32", ("batch", "frames", "map_height", "map_width", "features"))
 
 LABELS = Tensor("labels", "string", ("batch", "top_k"))
 SCORES = Tensor("scores", "float32", ("batch", "top_k"))
 PROBABILITIES = Tensor("probabilities", "float32", ("batch", "classes"))
 ATTENTION = Tensor("attention", "float32", ("batch", "frames", "map_height", "map_width"))
 
-JPEG_BYTES = Tensor("jpeg_bytes", "string", ("batch", "frames"))
-FRAMES = Tensor("frames", "uint8", ("batch", "frames", "height", "width", 3))
-FEATURES = Tensor("features", "float32", ("batch", "frames", "map_height", "map_width", "features"))
-
 CLASSIFY_JPEGS = "classify_jpegs"
 CLASSIFY_FRAMES = "classify_frames"
 CLASSIFY_FEATURES = "classify_features"
+
+_MAPS = ("frames", "map_height", "map_width")
+CAPTIONS = Tensor("captions", "string", ("batch", "beams"))
+CAPTION_SCORES = Tensor("scores", "float32", ("batch", "beams"))
+CAPTION_TOKEN_IDS = Tensor("token_ids", "int32", ("batch", "beams", "words"))
+CAPTION_ATTENTION = Tensor("attention", "float32", ("batch", "beams", "words", *_MAPS))
+CAPTION_GATE = Tensor("gate", "float32", ("batch", "beams", "words"))
+
+CAPTION_JPEGS = "caption_jpegs"
+CAPTION_FRAMES = "caption_frames"
+CAPTION_FEATURES = "caption_features"
+
+REGIONS = Tensor("regions", "float32", ("batch", "regions", "region_features"))
+PROJECTED = Tensor("projected_regions", "float32", ("batch", "regions", "attention_units"))
+# The name and size of each of the decoder's states, by the decoder's own name for it.
+STATES = {
+    "h": ("hidden_state", "units"),
+    "c": ("cell_state", "units"),
+    "is_first_step": ("is_first_step", 1),
+}
+# The beams of a search outside of the SavedModel, as many as it likes.
+STEP_TOKEN_IDS = Tensor("token_ids", "int32", ("batch", "hypotheses"))
+LOGITS = Tensor("logits", "float32", ("batch", "hypotheses", "vocabulary"))
+STEP_ATTENTION = Tensor("attention", "float32", ("batch", "hypotheses", *_MAPS))
+STEP_GATE = Tensor("gate", "float32", ("batch", "hypotheses"))
+
+DECODE_START = "decode_start"
+DECODE_STEP = "decode_step"
 
 
 def classifier_signatures(takes_frames, attends):
@@ -67,11 +95,47 @@ def classifier_signatures(takes_frames, attends):
         attends: Whether the model has a gaze. Without one there is no output `attention`.
     """
     outputs = (LABELS, SCORES, PROBABILITIES) + ((ATTENTION,) if attends else ())
-    features = Signature(CLASSIFY_FEATURES, FEATURES, outputs)
+    features = Signature(CLASSIFY_FEATURES, (FEATURES,), outputs)
     if not takes_frames:
         return (features,)
     return (
-        Signature(CLASSIFY_JPEGS, JPEG_BYTES, outputs),
-        Signature(CLASSIFY_FRAMES, FRAMES, outputs),
+        Signature(CLASSIFY_JPEGS, (JPEG_BYTES,), outputs),
+        Signature(CLASSIFY_FRAMES, (FRAMES,), outputs),
         features,
+    )
+
+
+def captioner_signatures(takes_frames, projects, state_names):
+    """Returns a captioner's signatures, the serving default first.
+
+    The first three search the captions themselves. `decode_start` and `decode_step` are for a
+    search outside: the first reads a clip once; the second says what each word's probability is
+    after `token_ids`, and takes what the first returned under the same names. Only the states have
+    an axis of beams there; `regions` are the clip's, once for all beams.
+
+    Args:
+        takes_frames: Whether the model has a backbone. Without one it answers on features alone.
+        projects: Whether there is something that no word changes beside the regions themselves.
+        state_names: The decoder's names of its states, keys of `STATES`.
+    """
+    outputs = (CAPTIONS, CAPTION_SCORES, CAPTION_TOKEN_IDS, CAPTION_ATTENTION, CAPTION_GATE)
+    clip = (REGIONS, PROJECTED) if projects else (REGIONS,)
+    named = [STATES[name] for name in state_names]
+    first = tuple(Tensor(name, "float32", ("batch", size)) for name, size in named)
+    states = tuple(Tensor(name, "float32", ("batch", "hypotheses", size)) for name, size in named)
+    declared = (
+        Signature(CAPTION_FEATURES, (FEATURES,), outputs),
+        Signature(DECODE_START, (FEATURES,), (*clip, *first)),
+        Signature(
+            DECODE_STEP,
+            (STEP_TOKEN_IDS, *clip, *states),
+            (LOGITS, STEP_ATTENTION, STEP_GATE, *states),
+        ),
+    )
+    if not takes_frames:
+        return declared
+    return (
+        Signature(CAPTION_JPEGS, (JPEG_BYTES,), outputs),
+        Signature(CAPTION_FRAMES, (FRAMES,), outputs),
+        *declared,
     )

@@ -6,11 +6,18 @@ import keras
 import numpy as np
 import pytest
 
-from glimpse.exports import ParityError, export_classifier, parity, saved_model, signatures
+from glimpse.exports import (
+    ParityError,
+    export_classifier,
+    saved_model,
+    served_classifier,
+    signatures,
+    trial_inputs,
+)
+from glimpse.exports.served_classifier import ServedClassifier
 from glimpse.models import create_model
 
 SIZES = {"map_height": 2, "map_width": 2, "features": 3}
-[FEATURES] = signatures.classifier_signatures(takes_frames=False, attends=False)
 [ATTENDING] = signatures.classifier_signatures(takes_frames=False, attends=True)
 
 
@@ -22,8 +29,8 @@ def make_classifier(name="softmax_regression", **options):
 
 
 def tampered(weight_index):
-    """A stand-in for `_without_optimizer` that changes one number of the copy's weights."""
-    original = saved_model._without_optimizer
+    """A stand-in for `without_optimizer` that changes one number of the copy's weights."""
+    original = served_classifier.without_optimizer
 
     def copy(model):
         changed = original(model)
@@ -50,7 +57,7 @@ def test_an_honest_export_passes(tmp_path):
 
 @pytest.mark.slow
 def test_a_changed_keras_file_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model, "_without_optimizer", tampered(0))
+    monkeypatch.setattr(served_classifier, "without_optimizer", tampered(0))
     with pytest.raises(ParityError, match=r"\.keras file.*`probabilities`.*largest difference"):
         export_classifier(make_classifier(), tmp_path / "out")
     assert os.listdir(tmp_path / "out") == []
@@ -124,8 +131,14 @@ def answers():
     return expected, received
 
 
-def compare(expected, received, tolerance=1e-5):
-    return parity._compare_signature(ATTENDING, expected, received, ["a", "b", "c"], tolerance)
+def compare(expected, received):
+    classifier = make_classifier("soft_attention_small", units=5, label_names=["a", "b", "c", "d"])
+    served = ServedClassifier(classifier)
+    served._answers = {"classify_features": expected}
+    names = [output.name for output in ATTENDING.outputs]
+    return served.compare(
+        ATTENDING, {name: received.get(f"classify_features/{name}") for name in names}
+    )
 
 
 def test_agreeing_answers_are_measured():
@@ -165,15 +178,14 @@ def test_a_missing_output_is_stopped():
 
 
 def test_inputs_are_the_same_every_time_and_of_every_kind():
-    declared = signatures.classifier_signatures(takes_frames=True, attends=False)
-    first, second = (parity.random_inputs(declared, SIZES) for _ in range(2))
-    for signature in declared:
-        np.testing.assert_array_equal(first[signature], second[signature])
-    jpegs, frames, features = (first[signature] for signature in declared)
-    assert jpegs.shape == (2, 3)
-    assert jpegs[0, 0].startswith(b"\xff\xd8\xff")
-    assert frames.dtype == np.uint8 and frames.std() > 30
-    assert features.shape == (2, 3, 2, 2, 3)
+    first, second = (trial_inputs.random_inputs(SIZES) for _ in range(2))
+    for name, array in first.items():
+        np.testing.assert_array_equal(array, second[name])
+    assert first["jpeg_bytes"].shape == (2, 3)
+    assert first["jpeg_bytes"][0, 0].startswith(b"\xff\xd8\xff")
+    assert first["frames"].dtype == np.uint8 and first["frames"].std() > 30
+    assert first["features"].shape == (2, 3, 2, 2, 3)
+    assert trial_inputs.random_inputs({**SIZES, "frames": 5})["frames"].shape[:2] == (2, 5)
 
 
 if __name__ == "__main__":

@@ -13,29 +13,16 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
 
 import glimpse
 from glimpse import exports
 from glimpse.exports import answer_saved_model, saved_model, signatures
 from glimpse.models import SmallBackbone, VideoClassifier, create_model
+from tests.saved_operations import ALLOWED_OPERATIONS, operations_of
 
 CLASSES = 7
 LABELS = [f"läuft {number}" for number in range(CLASSES)]
 SCRIPT = pathlib.Path(answer_saved_model.__file__)
-# What a SavedModel of ours may hold: all of it stock, and older than TensorFlow 2.15.
-ALLOWED_OPERATIONS = set(
-    "AddV2 All Any ArgMax Assert AssignVariableOp BatchMatMulV2 BiasAdd Cast ConcatV2 Const Conv2D "
-    "DecodeJpeg DisableCopyOnRead EnsureShape Equal ExpandDims ExtractJpegShape Fill GatherV2 "
-    "Greater GreaterEqual Identity IdentityN If Less LessEqual Log LogicalAnd LogicalNot MatMul "
-    "Max Maximum Mean MergeV2Checkpoints Minimum Mul Neg NoOp NotEqual OnesLike Pack Placeholder "
-    "PlaceholderWithDefault Prod Range ReadVariableOp RealDiv Relu Reshape RestoreV2 ReverseV2 "
-    "Rsqrt SaveV2 ScaleAndTranslate Select SelectV2 Shape ShardedFilename Sigmoid Slice Softmax "
-    "Split Sqrt Square SquaredDifference Squeeze StatefulPartitionedCall PartitionedCall "
-    "StatelessIf StatelessWhile While StaticRegexFullMatch StridedSlice StringJoin Sub Substr Sum "
-    "Tanh TensorListFromTensor TensorListGetItem TensorListReserve TensorListSetItem "
-    "TensorListStack TopKV2 Transpose VarHandleOp VarIsInitializedOp Where ZerosLike".split()
-)
 
 
 def make_models():
@@ -97,9 +84,10 @@ def test_signatures_are_the_declared_ones(loaded):
     for name, signature in wanted.items():
         function = loaded.signatures[name]
         [(input_name, spec)] = function.structured_input_signature[1].items()
-        assert input_name == signature.input.name
-        assert spec.dtype == tf.as_dtype(signature.input.dtype)
-        assert tuple(spec.shape) == signature.input.shape(sizes)
+        [declared_input] = signature.inputs
+        assert input_name == declared_input.name
+        assert spec.dtype == tf.as_dtype(declared_input.dtype)
+        assert tuple(spec.shape) == declared_input.shape(sizes)
         outputs = function.structured_outputs
         assert set(outputs) == {output.name for output in signature.outputs}
         for output in signature.outputs:
@@ -109,9 +97,9 @@ def test_signatures_are_the_declared_ones(loaded):
 
 def test_contract_of_the_signatures():
     jpegs, frames, features = signatures.classifier_signatures(takes_frames=True, attends=True)
-    assert str(jpegs.input) == "jpeg_bytes string (batch, frames)"
-    assert str(frames.input) == "frames uint8 (batch, frames, height, width, 3)"
-    assert (features.input.name, features.input.dtype) == ("features", "float32")
+    assert list(map(str, jpegs.inputs)) == ["jpeg_bytes string (batch, frames)"]
+    assert list(map(str, frames.inputs)) == ["frames uint8 (batch, frames, height, width, 3)"]
+    assert [(one.name, one.dtype) for one in features.inputs] == [("features", "float32")]
     assert [str(output) for output in jpegs.outputs] == [
         "labels string (batch, top_k)",
         "scores float32 (batch, top_k)",
@@ -231,15 +219,7 @@ def test_wrong_shapes_are_refused_in_words(loaded, signature, argument, shape, w
 
 
 def test_only_stock_operations(report):
-    message = saved_model_pb2.SavedModel()
-    message.ParseFromString((report.saved_model_path / "saved_model.pb").read_bytes())
-    [meta_graph] = message.meta_graphs
-    nodes = list(meta_graph.graph_def.node)
-    for function in meta_graph.graph_def.library.function:
-        nodes.extend(function.node_def)
-    used = {node.op for node in nodes} - {
-        function.signature.name for function in meta_graph.graph_def.library.function
-    }
+    used = operations_of(report.saved_model_path)
     assert "DecodeJpeg" in used
     assert used <= ALLOWED_OPERATIONS
 
