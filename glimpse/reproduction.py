@@ -4,8 +4,11 @@ import json
 import pathlib
 
 import glimpse
+from glimpse.caption_flags import read_caption_recipe
 from glimpse.models import C3D
 from glimpse.models.weights_card import file_sha256
+from glimpse.pipelines.caption_evaluation import evaluate_captioner
+from glimpse.pipelines.caption_training import train_captioner
 from glimpse.pipelines.data_check import check_data
 from glimpse.pipelines.evaluation import evaluate
 from glimpse.pipelines.extraction import extract_features
@@ -16,7 +19,7 @@ from glimpse.pipelines.manifest import read_manifest, usable_clips
 from glimpse.pipelines.partial_file import write_json
 from glimpse.pipelines.published_numbers import RECIPES
 from glimpse.pipelines.recipe_plan import plan_recipe
-from glimpse.pipelines.result_file import read_results
+from glimpse.pipelines.result_file import read_any_results
 from glimpse.pipelines.training import train
 from glimpse.pipelines.window_sampling import WindowSampling
 from glimpse.trained_model import load_backbone
@@ -29,6 +32,11 @@ _MEASURES = {
     "accuracy": "clip_accuracy",
     "mAP": "mean_average_precision",
     "accuracy of frames": "step_accuracy",
+    "BLEU-1": "bleu1",
+    "BLEU-2": "bleu2",
+    "BLEU-3": "bleu3",
+    "BLEU-4": "bleu4",
+    "METEOR": "meteor",
 }
 
 
@@ -44,7 +52,8 @@ class Reproduction:
         clip_set: The `ClipSet`.
         folder: Where everything is written; recipes of one data set share it.
         backbones: {name of features: .keras file, or "random"}.
-        changes: Flags of `glimpse train` in place of the recipe's, {name: value}.
+        changes: Flags of `glimpse train`, or `glimpse train-captioner`, in place of the recipe's,
+            {name: value}.
         start: Where the recipes that start from an ActivityNet run find it: a folder that
             `Reproduction` wrote, a run or .keras file, or "scratch" to start from none.
         allow_missing: Clips that may be unusable.
@@ -135,6 +144,11 @@ class Reproduction:
                 self._find_start(plan)
         if self._start is not None and not any(plan.needs_start for plan in self._plans()):
             raise ValueError(f"--start={self._start}: {self.plan.recipe} starts from no other run.")
+        if self._eval_windows is not None and self.plan.describes:
+            raise ValueError(
+                f"--eval_windows={self._eval_windows}: a captioner reads one window a clip; leave "
+                "it out."
+            )
         missing = sorted(set(needed) - set(self._backbones))
         if missing:
             raise ValueError(
@@ -170,8 +184,12 @@ class Reproduction:
         changes = dict(self._changes)
         if plan.needs_start:
             changes["initialize_from"] = self._find_start(plan)
-        config = read_recipe(RECIPES / f"{plan.recipe}.flags", **changes)
-        run = self._run_folder(plan.recipe)
+        path, run = RECIPES / f"{plan.recipe}.flags", self._run_folder(plan.recipe)
+        if plan.describes:
+            config = read_caption_recipe(path, **changes)
+            train_captioner(features, run, config, resume=True, progress=self._progress)
+            return self._evaluate(run, features, attended, plan)
+        config = read_recipe(path, **changes)
         train(
             features,
             run,
@@ -180,7 +198,7 @@ class Reproduction:
             progress=self._progress,
             attended_features=attended,
         )
-        return self._evaluate(run, features, attended)
+        return self._evaluate(run, features, attended, plan)
 
     def _extract(self, needed):
         folder = self.folder / "features" / needed.name
@@ -239,7 +257,7 @@ class Reproduction:
             return f"the --output of `glimpse reproduce --recipe={plan.starts_from}`"
         return "weights that its comments name, a run or a .keras file"
 
-    def _evaluate(self, run, features, attended):
+    def _evaluate(self, run, features, attended, plan):
         path = run / "test.json"
         made_from = {
             "weights_sha256": file_sha256(run / "best.keras"),
@@ -247,21 +265,22 @@ class Reproduction:
             "glimpse": glimpse.__version__,
         }
         if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("of") == made_from:
-            return read_results(path)
+            return read_any_results(path)
         model = glimpse.load_model(str(run / "best.keras"))
         sampling = dict(model.sampling)
         if self._eval_windows is not None:
             sampling["eval_windows"] = self._eval_windows
-        results = evaluate(
-            model,
-            FeatureIndex.load(features),
-            "test",
-            WindowSampling(**sampling),
-            attended_index=None if attended is None else FeatureIndex.load(attended),
-            progress=self._progress,
-        )
+        measured = (model, FeatureIndex.load(features), "test", WindowSampling(**sampling))
+        if plan.describes:
+            results = evaluate_captioner(*measured, progress=self._progress)
+        else:
+            results = evaluate(
+                *measured,
+                attended_index=None if attended is None else FeatureIndex.load(attended),
+                progress=self._progress,
+            )
         write_json(path, {**results, "of": made_from})
-        return read_results(path)
+        return read_any_results(path)
 
     def _run_folder(self, recipe):
         return self.folder / "runs" / recipe

@@ -5,12 +5,13 @@ import pathlib
 from glimpse.pipelines.result_file import read_results
 
 
-def read_named_results(paths, names=None):
+def read_named_results(paths, names=None, read=read_results):
     """Returns {name: results} for JSON files that `glimpse evaluate --output` wrote, in order.
 
     Args:
         paths: The files.
         names: A name for each; default: the files' names or, where these repeat, their folders'.
+        read: Function of a path that returns its results.
 
     Raises:
         ValueError: If a file is damaged or given twice, or the names do not fit the files.
@@ -26,4 +27,4 @@ def read_named_results(paths, names=None):
     chosen = next((kind for kind in kinds if len(set(kind)) == len(files)), None)
     if chosen is None or (names and chosen is not names):
         raise ValueError(f"--names or files repeat: {', '.join(names or map(str, files))}.")
-    return {name: read_results(file) for name, file in zip(chosen, files, strict=True)}
+    return {name: read(file) for name, file in zip(chosen, files, strict=True)}

@@ -31,6 +31,7 @@ _MODULES = {
     "draw_film_strip": "film_strip",
     "draw_highlight_strip": "highlight_strip",
     "evaluate": "evaluation",
+    "evaluate_captioner": "caption_evaluation",
     "explain": "explanation",
     "extract_features": "extraction",
     "glimpse_maps": "manual_glimpse",

@@ -10,7 +10,16 @@ METRICS = {
     "clip_accuracy": "accuracy of clips, fraction",
     "video_accuracy": "accuracy of videos, fraction",
     "mean_average_precision": "average precision, fraction, mean over classes",
+    "bleu1": "BLEU-1 of a set of sentences, fraction",
+    "bleu2": "BLEU-2 of a set of sentences, fraction",
+    "bleu3": "BLEU-3 of a set of sentences, fraction",
+    "bleu4": "BLEU-4 of a set of sentences, fraction",
+    "meteor": "METEOR 1.5 of a set of sentences, fraction",
+    "rouge_l": "ROUGE-L of sentences, fraction, mean over clips",
+    "cider": "CIDEr-D of sentences, times 10, mean over clips",
+    "sentence_accuracy": "sentences that are right word for word, fraction",
 }
+CAPTION_METRICS = tuple(METRICS)[list(METRICS).index("bleu1") :]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +88,19 @@ PROTOCOLS = {
         ),
         EvaluationProtocol("ucf_sports", metric="step_accuracy"),
         EvaluationProtocol("olympic_sports", metric="mean_average_precision"),
+        # Sharma's thesis, section 3.2.2: BLEU and METEOR of one sentence a clip.
+        EvaluationProtocol("msvd", metric="bleu4"),
     )
 }
+_CAPTIONS = EvaluationProtocol("captions", metric="bleu4")
 
 
 def find_protocol(name):
     """Returns the protocol of a data set; of one that has none of its own, the general one."""
     return PROTOCOLS.get(name, PROTOCOLS["general"])
+
+
+def find_caption_protocol(name):
+    """Returns the protocol by which a data set's sentences are measured; else the general one."""
+    found = find_protocol(name)
+    return found if found.metric in CAPTION_METRICS else _CAPTIONS

@@ -16,6 +16,7 @@ DATASETS = {
     "ActivityNet": "activitynet",
     "UCF Sports": "ucf_sports",
     "Olympic Sports": "olympic_sports",
+    "MSVD": "msvd",
 }
 _COMMENT = re.compile(r"^# (Features|Attended features): glimpse extract (.*?)(?: \([^']*\))?\.$")
 
@@ -55,6 +56,7 @@ class RecipePlan:
             from none, or no number of such a run was published (`needs_start` tells).
         needs_start: Whether it starts from the run of another data set.
         numbers: The `PublishedNumber`s that it reproduces.
+        describes: Whether it trains a captioner, by the flags of `glimpse train-captioner`.
     """
 
     recipe: str
@@ -65,6 +67,7 @@ class RecipePlan:
     starts_from: str | None
     needs_start: bool
     numbers: tuple
+    describes: bool = False
 
     @property
     def needs(self):
@@ -100,6 +103,7 @@ def plan_recipe(name):
         starts_from=source if has_source else None,
         needs_start=needs_start,
         numbers=numbers,
+        describes=flags.get("model", "").startswith("captioner"),
     )
 
 

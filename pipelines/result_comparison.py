@@ -9,6 +9,8 @@ COMPARED = (
     "split_name",
     "split_hash",
     "protocol",
+    "search",
+    "tokenizer",
     "sampling",
     "seed",
     "seen",
@@ -24,12 +26,12 @@ def differences(first, other):
     Nested values are named with dots, "sampling.num_frames". The clips are compared by their ids.
 
     Args:
-        first, other: Dicts that `evaluate` or `fuse` returned.
+        first, other: Dicts that `evaluate`, `fuse` or `evaluate_captioner` returned.
     """
     found = {}
     for name in ("split", "label_names"):
-        if first[name] != other[name]:
-            found[name] = (first[name], other[name])
+        if first.get(name) != other.get(name):
+            found[name] = (first.get(name), other.get(name))
     ids = [[clip["clip_id"] for clip in result["clips"]] for result in (first, other)]
     if ids[0] != ids[1]:
         odd = sorted(set(ids[0]) ^ set(ids[1]))
@@ -52,8 +54,8 @@ def compare(results, allowed=()):
     """Returns the rows of a table of results that were measured alike.
 
     Args:
-        results: {name: dict that `evaluate` or `fuse` returned}, at least two; the first is what
-            the others are compared with.
+        results: {name: dict that `evaluate`, `fuse` or `evaluate_captioner` returned}, at least
+            two; the first is what the others are compared with.
         allowed: Names of differences that do not count, such as "sampling.num_frames"; "sampling"
             stands for all that begin with it.
 

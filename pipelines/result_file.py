@@ -1,8 +1,10 @@
-"""The JSON files that `glimpse evaluate` and `glimpse ensemble` write: read, and checked."""
+"""The JSON files that `glimpse evaluate`, `ensemble` and `evaluate-captioner` write: checked."""
 
 import json
 import math
 import pathlib
+
+from glimpse.pipelines.evaluation_protocol import CAPTION_METRICS
 
 _KEYS = {
     "model": str,
@@ -19,12 +21,45 @@ _SCORES = ("clip_accuracy", "video_accuracy", "mean_average_precision")
 _CLASS_SCORES = ("per_class", "per_class_average_precision")
 
 
+_CAPTION_KEYS = {"model": str, "split": str, "headline": dict, "clips": list, "stamp": dict}
+_OF_CAPTIONS = {"kind": "captions"}.items()
+
+
 def read_results(path):
     """Reads the JSON that `glimpse evaluate --output` wrote.
 
     Raises:
         ValueError: If the file is missing, damaged, or holds something else.
     """
+    results = _read_json(path)
+    if results.items() >= _OF_CAPTIONS:
+        raise ValueError(
+            f"{path}: holds sentences, of `glimpse evaluate-captioner`, and no answers by class; "
+            "`glimpse compare` takes it."
+        )
+    for name in (*_KEYS, *_SCORES, *_CLASS_SCORES):
+        if name not in results:
+            raise ValueError(
+                f"{path}: is no result of `glimpse evaluate` (no {name}); evaluate again."
+            )
+    return _require_faultless(path, results, _faults)
+
+
+def read_caption_results(path):
+    """Reads the JSON that `glimpse evaluate-captioner --output` wrote; raises as `read_results`."""
+    results = _read_json(path)
+    if not results.items() >= _OF_CAPTIONS:
+        raise ValueError(f"{path}: is no result of `glimpse evaluate-captioner`.")
+    return _require_faultless(path, results, _caption_faults)
+
+
+def read_any_results(path):
+    """Reads a file of `read_results` or of `read_caption_results`, whichever it is."""
+    is_captions = _read_json(path).items() >= _OF_CAPTIONS
+    return read_caption_results(path) if is_captions else read_results(path)
+
+
+def _read_json(path):
     path = pathlib.Path(path)
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
@@ -34,24 +69,39 @@ def read_results(path):
         raise ValueError(f"{path}: is damaged ({error}); evaluate again.") from error
     if not isinstance(results, dict):
         raise ValueError(f"{path}: is no result of `glimpse evaluate`, but another JSON file.")
-    for name in (*_KEYS, *_SCORES, *_CLASS_SCORES):
-        if name not in results:
-            raise ValueError(
-                f"{path}: is no result of `glimpse evaluate` (no {name}); evaluate again."
-            )
-    fault = next(_faults(results), None)
+    return results
+
+
+def _require_faultless(path, results, faults):
+    fault = next(faults(results), None)
     if fault:
         raise ValueError(f"{path}: is damaged ({fault}); evaluate again.")
     return results
+
+
+def _caption_faults(results):
+    """What is wrong with a dict of sentences, in words."""
+    yield from _wrong_kinds(results, _CAPTION_KEYS, "")
+    yield from _wrong_kinds(results["stamp"], {**_STAMP_KEYS, "search": dict}, "stamp: ")
+    yield from _headline_faults(results["headline"])
+    for key in CAPTION_METRICS:
+        if not _is_score(results.get(key)):
+            yield f"{key} is {results[key]!r}"
+    if not results["clips"]:
+        yield "no clips"
+    for number, clip in enumerate(results["clips"], start=1):
+        if not isinstance(clip, dict):
+            yield f"clip {number}: is no record"
+            return
+        kinds = {"clip_id": str, "caption": str, "references": list}
+        yield from (f"clip {number}: {fault}" for fault in _wrong_kinds(clip, kinds, ""))
 
 
 def _faults(results):
     """What is wrong with a dict of the right keys, in words."""
     yield from _wrong_kinds(results, _KEYS, "")
     yield from _wrong_kinds(results["stamp"], _STAMP_KEYS, "stamp: ")
-    yield from _wrong_kinds(results["headline"], {"metric": str}, "headline: ")
-    if not _is_score(results["headline"].get("value")):
-        yield f"headline: value is {results['headline']['value']!r}"
+    yield from _headline_faults(results["headline"])
     names = results["label_names"]
     if not names or not all(isinstance(name, str) for name in names):
         yield "label_names are no names of classes"
@@ -66,6 +116,12 @@ def _faults(results):
         yield "no clips"
     for number, clip in enumerate(results["clips"], start=1):
         yield from (f"clip {number}: {fault}" for fault in _clip_faults(clip, names))
+
+
+def _headline_faults(headline):
+    yield from _wrong_kinds(headline, {"metric": str}, "headline: ")
+    if not _is_score(headline.get("value")):
+        yield f"headline: value is {headline['value']!r}"
 
 
 def _clip_faults(clip, names):

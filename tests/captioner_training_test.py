@@ -76,7 +76,9 @@ def test_a_run_leaves_everything_behind(finished):
     )
     assert results["best"]["val_bleu4"] == max(float(row["val_bleu4"]) for row in log(run))
     assert results["stamp"]["metric"].startswith("BLEU-4")
-    assert results["stamp"]["pooling"] == "the best of 2 beams, length penalty 0"
+    assert results["stamp"]["pooling"] == (
+        "words of tokenize_caption, the best of 2 beams, length penalty 0"
+    )
 
 
 def test_the_results_count_the_captions(finished):

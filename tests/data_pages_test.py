@@ -16,6 +16,9 @@ COMMANDS = ROOT / "glimpse" / "commands"
 SHARED = {
     "DatasetFlags": ROOT / "glimpse/dataset_flags.py",
     "training_flags": ROOT / "glimpse/training_flags.py",
+    "caption_flags": ROOT / "glimpse/caption_flags.py",
+    "TrainingFlags": ROOT / "glimpse/config_flags.py",
+    "CaptionFlags": ROOT / "glimpse/config_flags.py",
 }
 
 

@@ -38,6 +38,8 @@ def test_every_table_is_whole():
         # Sixteen classes and their mean.
         ("CHAM 2017", "2"): 3 * 17,
         ("CHAM 2017", "3"): 3,
+        # BLEU-1 to -4 and METEOR.
+        ("Sharma's thesis 2016", "3.1"): 3 * 5,
     }
 
 

@@ -13,17 +13,26 @@ import keras
 import numpy as np
 import pytest
 
+from glimpse.caption_flags import read_caption_recipe
+from glimpse.models import CaptionVocabulary
 from glimpse.models.c3d_classifier import C3DClassifier
+from glimpse.pipelines.captioner_building import make_captioner, prepare_captioner
 from glimpse.pipelines.model_building import (
     make_classifier,
     make_optimizer,
     prepare_classifier,
 )
 from glimpse.pipelines.published_numbers import RECIPES, read_published_numbers, recipe_flags
+from glimpse.pipelines.recipe_plan import plan_recipe
 from glimpse.training_flags import read_recipe
 
 DATASETS = {number.recipe: number.dataset for number in read_published_numbers()}
-TRAINED = sorted(n for n in DATASETS if "members" not in recipe_flags(RECIPES / f"{n}.flags"))
+DESCRIBING = sorted(n for n in DATASETS if plan_recipe(n).describes)
+TRAINED = sorted(
+    n
+    for n in DATASETS
+    if n not in DESCRIBING and "members" not in recipe_flags(RECIPES / f"{n}.flags")
+)
 CLASSES = {
     "UCF-11": 11,
     "HMDB-51": 51,
@@ -187,6 +196,50 @@ def test_the_protocols_are_the_papers():
         else:
             frames = 60 if "hierarchical" in name else 30
             assert (config.num_frames, config.batch_size) == (frames, 64)
+
+
+def make_describing(name, words=9, **options):
+    """A recipe's config and its captioner, with a vocabulary of made words."""
+    config = read_caption_recipe(RECIPES / f"{name}.flags")
+    config = dataclasses.replace(config, model_options={**config.model_options, **options})
+    made = [f"word{number}" for number in range(words)]
+    return config, make_captioner(config, CaptionVocabulary.from_captions([made]))
+
+
+@pytest.mark.parametrize("name", DESCRIBING)
+def test_captioners_are_the_theses(name):
+    """Sharma's thesis, section 3.2.2, and what tells its three models apart."""
+    config, model = make_describing(name)
+    context = {"soft_attention": "attention", "average_pooling": "average"}
+    assert model.context == context.get(name.removeprefix("sharma_msvd_"), "first_step")
+    assert (model.units, model.embedding_dim, model.dropout) == (4096, 512, 0.5)
+    assert (model.attention, model.deep_output, model.beam_width) == ("state", "paper", 4)
+    assert config.attention_penalty == (0 if model.context == "average" else 1)
+    assert (config.weight_decay, config.epochs, config.optimizer) == (1e-5, 15, "adam")
+    sampling = config.window_sampling
+    assert (sampling.num_frames, sampling.spread_over) == (26, 240)
+    assert sampling.sampling_rule == "first_frames"
+    assert features(name) == {"Features": MAPS["googlenet"]}
+
+
+@pytest.mark.parametrize("name", DESCRIBING)
+def test_a_small_captioner_takes_a_step(name):
+    keras.utils.set_random_seed(0)
+    config, model = make_describing(name, units=5, embedding_dim=4)
+    prepare_captioner(model, config, (26, 2, 2, 3), steps_per_epoch=10)
+    model.run_eagerly = True
+    x = {
+        "features": np.random.default_rng(0).random((2, 26, 2, 2, 3), "float32"),
+        "token_ids": np.array([[1, 4, 5], [1, 6, 0]], "int32"),
+    }
+    before = [weight.numpy().copy() for weight in model.trainable_variables]
+    loss = model.train_on_batch(x, np.array([[4, 5, 2], [6, 2, 0]], "int32"))
+    assert np.isfinite(np.asarray(loss, "float64")).all()
+    moved = [
+        np.abs(weight.numpy() - old).max() > 0
+        for weight, old in zip(model.trainable_variables, before, strict=True)
+    ]
+    assert all(moved)
 
 
 def test_the_cnn_reads_the_frames_that_its_recipe_extracts():

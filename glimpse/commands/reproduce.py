@@ -36,7 +36,8 @@ _START = flags.DEFINE_string(
 _CHANGES = flags.DEFINE_string(
     "changes",
     "{}",
-    """JSON of flags of `glimpse train` in place of the recipe's: '{"epochs": 1}'.""",
+    """JSON of flags of `glimpse train` (of `glimpse train-captioner`, if the recipe describes
+    clips) in place of the recipe's: '{"epochs": 1}'.""",
 )
 _EVAL_WINDOWS = flags.DEFINE_integer(
     "eval_windows", None, "Windows a clip in evaluation; default: the recipe's.", lower_bound=1
