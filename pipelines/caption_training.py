@@ -132,7 +132,10 @@ def _describe_captions(captions, vocabulary, batches):
 def _results(config, checkpoint, model, index, counts):
     pooling = "teacher forcing"
     if config.monitor == "bleu4":
-        pooling = f"words of tokenize_caption, the best of {config.beam_width} beams, length penalty {config.length_penalty:g}"
+        pooling = (
+            f"words of tokenize_caption, the best of {config.beam_width} beams, "
+            f"length penalty {config.length_penalty:g}"
+        )
     stamp = make_stamp(
         index,
         dataclasses.asdict(config.window_sampling),
