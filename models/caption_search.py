@@ -18,6 +18,8 @@ class CaptionSearch(keras.Model):
         super().__init__(name="caption_search", dtype=model.dtype_policy)
         self.model = model
         self.options = options
+        # XLA would compile anew for each number of clips; JAX has nothing else.
+        self.jit_compile = keras.config.backend() == "jax"
 
     def build(self, clips_shape):
         """The model that it searches with is built before."""
@@ -33,6 +35,9 @@ class CaptionSearch(keras.Model):
             mask: `(batch, frames)`, True where the frame is real, or None.
             batch_size: Clips that are searched at once.
         """
+        clips = np.asarray(clips)
+        if not clips.size:
+            raise ValueError(f"there must be clips to describe; received shape {clips.shape}.")
         inputs = {"clips": clips} if mask is None else {"clips": clips, "mask": np.asarray(mask)}
         found = self.predict(inputs, batch_size=batch_size, verbose=0)
         return read_captions(found, self.model.vocabulary)

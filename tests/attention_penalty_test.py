@@ -52,6 +52,21 @@ def test_masked_steps_do_not_count():
     assert _penalty(square, 1.0, mask=mask) == pytest.approx(expected, rel=1e-5)
 
 
+def test_masked_regions_do_not_count():
+    maps = _maps(2, 5, 4)
+    mask = np.array([[True] * 4, [True, False, True, False]])
+    expected = [references.attention_penalty(maps[:1], 1.0)]
+    expected.append(references.attention_penalty(maps[1:, :, [0, 2]], 1.0))
+    maps[1, :, [1, 3]] = np.nan
+    assert _penalty(maps, 1.0, region_mask=mask) == pytest.approx(sum(expected) / 2, rel=1e-5)
+    square, square_mask = maps.reshape(2, 5, 2, 2), mask.reshape(2, 2, 2)
+    found = _penalty(square, 1.0, "mean", region_mask=square_mask)
+    assert found == pytest.approx((expected[0] / 4 + expected[1] / 2) / 2, rel=1e-5)
+    assert _penalty(maps, 1.0, "mean", region_mask=np.zeros_like(mask)) == 0
+    with pytest.raises(ValueError, match=r"region_mask.*\(2, 4\).*received shape \(2, 3\)"):
+        _penalty(maps, 1.0, region_mask=mask[:, :3])
+
+
 def test_gradient():
     with float64():
         assert_gradients_match_differences(
