@@ -3,6 +3,8 @@
 import importlib.metadata
 import os
 import platform
+import resource
+import sys
 
 
 def describe_machine(*packages):
@@ -28,3 +30,13 @@ def describe_machine(*packages):
         except importlib.metadata.PackageNotFoundError:
             continue
     return described
+
+
+def peak_mebibytes():
+    """Peak resident memory of this process."""
+    if os.path.exists("/proc/self/status"):
+        # Not `getrusage`, which on Linux begins with the peak of the process that started this one.
+        with open("/proc/self/status", encoding="utf-8") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)

@@ -8,7 +8,6 @@ system when it is done. Videos are of small pictures, so that what grows would s
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import numpy as np
 import tabulate
 from absl import app, flags
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, peak_mebibytes
 
 _JSON = flags.DEFINE_bool("json", False, "Print one JSON object in place of the table.")
 _LENGTHS = flags.DEFINE_list("lengths", ["100", "100000"], "Frames of the videos.")
@@ -84,12 +83,6 @@ def measure(part, path):
     command = [sys.executable, "-m", "benchmarks.memory", f"--measure={part}:{path}"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(result.stdout.splitlines()[-1])
-
-
-def peak_mebibytes():
-    """Peak resident memory of this process."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
 
 
 def report(results):
