@@ -57,6 +57,8 @@ CHANGES = {
     "split": lambda r: r.update(split="val"),
     "clips": lambda r: r["clips"].pop(),
     "seed": lambda r: r["stamp"].update(seed=7),
+    "tokenizer": lambda r: r["stamp"].update(tokenizer="stanford"),
+    "search": lambda r: r["stamp"].update(search={"beam_width": 9}),
 }
 
 
