@@ -9,6 +9,7 @@ import sys
 from tabulate import tabulate
 
 import glimpse
+from glimpse.caption_demonstration import CAPTIONER, CaptionDemonstration
 from glimpse.exports import export_classifier
 from glimpse.models import create_backbone, load_model
 from glimpse.models.weights_card import file_sha256
@@ -46,10 +47,12 @@ class Demonstration:
         seed: Seed of the clips, and of the training.
         placement: `"random"` or `"centre"`.
         small: Whether to take few clips and two epochs, to see the machinery only.
+        captioner: Weights of the zoo, or a `.keras` file, that describe the clips.
     """
 
-    def __init__(self, folder, seed=0, placement="random", small=False):
+    def __init__(self, folder, seed=0, placement="random", small=False, captioner=CAPTIONER):
         self.folder = pathlib.Path(folder)
+        self.captioner = captioner
         self.seed = seed
         self.small = small
         clips = _SMALL_CLIPS if small else {}
@@ -72,6 +75,10 @@ class Demonstration:
             ("Exporting the soft attention model", self.write_export),
             ("Asking the SavedModel in a process that cannot import glimpse", self.ask_saved_model),
             ("Drawing where the models looked", self.draw),
+            ("Describing the test clips in words", lambda: self.captions.measure()),
+            ("Drawing where the captioner looked, word by word", lambda: self.captions.describe()),
+            ("Exporting the captioner", lambda: self.captions.write_export()),
+            ("Asking its SavedModel in a process that cannot import glimpse", self.ask_captioner),
         ]
 
     def render(self):
@@ -133,20 +140,26 @@ class Demonstration:
 
     def ask_saved_model(self):
         clip = self._shown_clips()[0]
-        script = pathlib.Path(glimpse.exports.__file__).parent / "answer_saved_model.py"
+        # The first window, as the pictures show it.
         sampling = load_model(str(self.export / "model.keras")).sampling
-        command = [sys.executable, "-I", str(script), str(self._saved_model), clip.path]
-        for name in ("num_frames", "frames_per_second"):
-            if sampling[name] is not None:
-                command.append(f"--{name}={sampling[name]}")
-        asked = subprocess.run(command, capture_output=True, text=True)
-        if asked.returncode:
-            raise RuntimeError(f"{script}: {asked.stderr.strip().splitlines()[-1:]}")
-        answer = json.loads(asked.stdout)
+        flags = [
+            f"--{name}={sampling[name]}"
+            for name in ("num_frames", "frames_per_second")
+            if sampling[name] is not None
+        ]
+        answer = _ask(self._saved_model, clip, *flags)
         print(f"{clip.path}\n  true label: {self._label(clip)}")
         for label, score in zip(answer["labels"], answer["scores"], strict=True):
             print(f"  {label:<10} {score:.3f}")
         write_json(self.folder / "saved_model_answer.json", {"video": clip.path, **answer})
+
+    def ask_captioner(self):
+        clip = self._shown_clips()[0]
+        answer = _ask(self.captions.saved_model, clip)
+        print(f"{clip.path}\n  truth: {clip.truth['captions'][0]}")
+        for text, score in zip(answer["captions"], answer["scores"], strict=True):
+            print(f"  {score:7.2f}  {text}")
+        write_json(self.folder / "saved_model_captions.json", {"video": clip.path, **answer})
 
     def draw(self):
         clips = self._shown_clips()
@@ -197,6 +210,7 @@ class Demonstration:
             f"{1 / classes:.3f}. All models read the same features. `ratio` is the attention in "
             "the actor's box over its share of the frame's area.",
         ]
+        notes.append(self.captions.summary())
         if self.small:
             notes.append("--small: trained on few clips for two epochs; these figures mean little.")
         return "\n".join(notes)
@@ -212,6 +226,7 @@ class Demonstration:
             "film strip": self.pictures / "film_strip.png",
             "page": self.pictures / "gaze.html",
             **{f"overlay {i + 1}": p for i, p in enumerate(sorted(self.pictures.glob("*.mp4")))},
+            **self.captions.paths(),
         }
 
     def summary(self):
@@ -219,12 +234,20 @@ class Demonstration:
         return {
             "rows": self.rows(),
             "evaluations": {title: self.results(title) for title in MODELS},
+            "captions": self.captions.results,
             "paths": {name: str(path) for name, path in self.paths().items()},
         }
 
     @property
     def _saved_model(self):
         return self.export / "soft_attention" / "1"
+
+    @functools.cached_property
+    def captions(self):
+        """The `CaptionDemonstration` of the clips, once they are rendered."""
+        return CaptionDemonstration(
+            self.folder, self.features, self._clip_set, self._shown_clips(), self.captioner
+        )
 
     @functools.cached_property
     def _clip_set(self):
@@ -245,6 +268,16 @@ class Demonstration:
         test = self._clip_set.in_split("test")
         first = {clip.label: clip for clip in reversed(test)}
         return [first[label] for label in sorted(first)][:_SHOWN_CLIPS]
+
+
+def _ask(saved_model, clip, *arguments):
+    """Returns what a SavedModel answers for a clip in a process that cannot import glimpse."""
+    script = pathlib.Path(glimpse.exports.__file__).parent / "answer_saved_model.py"
+    command = [sys.executable, "-I", str(script), str(saved_model), clip.path, *arguments]
+    asked = subprocess.run(command, capture_output=True, text=True)
+    if asked.returncode:
+        raise RuntimeError(f"{script}: {asked.stderr.strip().splitlines()[-1:]}")
+    return json.loads(asked.stdout)
 
 
 def recipe_path(name):

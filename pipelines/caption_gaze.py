@@ -8,7 +8,8 @@ import dataclasses
 
 import numpy as np
 
-from glimpse.pipelines.gaze import SUM_TOLERANCE, covered_shares, uniform_mass
+from glimpse.pipelines.gaze import SUM_TOLERANCE
+from glimpse.pipelines.gaze_measures import word_masses
 from glimpse.pipelines.window_sampling import BLACK_STEP
 
 
@@ -134,13 +135,12 @@ class CaptionGaze:
         """How much of each word's attention lies on the actor, or None without boxes.
 
         Returns:
-            `(words,)`, and the share that a uniform map puts there. Black frames hold no actor.
+            `(words,)`, NaN where a word reads no features, and the share that a uniform map puts
+            there. Black frames hold no actor.
         """
         if self.boxes is None:
             return None
-        rows, columns = covered_shares(self.boxes, self.frame_size, self.attention.shape[2:])
-        mass = np.einsum("nthw,th,tw->n", self.attention, rows, columns)
-        return mass, float(uniform_mass(self.boxes, self.frame_size).mean())
+        return word_masses(self.attention, self.boxes, self.frame_size)
 
 
 def group_captions(gazes):

@@ -59,6 +59,6 @@ def _model_data(gaze):
         "gate": page_numbers(np.clip(gaze.gate, 0, 1)),
         "maps": page_numbers(maps),
         "shares": page_numbers(gaze.frame_shares),
-        "mass": None if found is None else page_numbers(found[0]),
+        "mass": None if found is None else [None if np.isnan(m) else round(m, 4) for m in found[0]],
         "uniform": None if found is None else found[1],
     }

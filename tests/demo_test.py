@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from glimpse.models import create_backbone, load_model
+from glimpse.pipelines.caption_answer import VideoCaptionAnswerer
 from glimpse.pipelines.video_answer import VideoAnswerer
 
 pytestmark = pytest.mark.slow
@@ -108,6 +109,35 @@ def test_the_saved_model_answered_without_glimpse_what_keras_answers(demo):
     assert answer["labels"] == [gaze.label_names[i] for i in order]
     # The SavedModel was asked with frames that went through another reader.
     np.testing.assert_allclose(answer["scores"], gaze.probabilities[order], atol=1e-4)
+
+
+def test_captions_are_measured_drawn_and_printed_beside_their_truth(demo):
+    folder, printed = demo
+    captions = json.loads((folder / "summary.json").read_text())["captions"]
+    right = [clip["caption"] in clip["references"] for clip in captions["clips"]]
+    assert len(right) == 16 and captions["sentence_accuracy"] == pytest.approx(np.mean(right))
+    assert f"{np.mean(right):.3f} of the sentences on 16 test clips" in printed
+    strips = sorted((folder / "caption_pictures").glob("*.png"))
+    assert len(strips) == 3
+    said = {clip["clip_id"]: clip for clip in captions["clips"]}
+    for strip in strips:
+        assert cv2.imread(str(strip)).shape[1] >= 1600
+        clip = next(clip for name, clip in said.items() if name in strip.name)
+        # From the video's own frames, where the evaluation read stored features.
+        assert f"says   {clip['caption']}" in printed
+        assert all(f"truth  {text}" in printed for text in clip["references"])
+    page = (folder / "caption_pictures" / "captions.html").read_text(encoding="utf-8")
+    assert "://" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_the_captioners_saved_model_says_without_glimpse_what_keras_says(demo):
+    folder, _ = demo
+    answer = json.loads((folder / "saved_model_captions.json").read_text())
+    assert answer["glimpse_importable"] is False
+    captioner = VideoCaptionAnswerer(load_model("captioner_small.tiny_actions"))
+    expected = captioner.answer(answer["video"]).captions
+    assert answer["captions"][0] == expected[0].text
+    np.testing.assert_allclose(answer["scores"][0], expected[0].score, rtol=1e-3)
 
 
 def test_predict_goes_on_after_bad_files_and_fails_in_the_end(demo, tmp_path):

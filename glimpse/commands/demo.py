@@ -2,8 +2,9 @@
 
 Renders tiny_actions into encoded videos, extracts features, trains soft attention and its
 baselines on the same features, evaluates them, exports the best one, lets the SavedModel answer
-in a process that cannot import glimpse, and draws where the models looked. Interrupted and started
-again, it goes on where it was.
+in a process that cannot import glimpse, and draws where the models looked. A trained captioner
+then describes the test clips, is drawn word by word, exported and asked likewise. Interrupted and
+started again, it goes on where it was.
 
 Example: glimpse demo --output=runs/demo
 """
