@@ -17,6 +17,7 @@ from glimpse.exports.captioner_graph import join_words
 from glimpse.exports.served_captioner import ServedCaptioner
 from glimpse.models import CaptionVocabulary, SmallBackbone, VideoCaptioner, VideoDescriber
 from glimpse.pipelines.window_sampling import BLACK_STEP, WindowSampling
+from tests.run_command import run_command
 from tests.saved_operations import ALLOWED_OPERATIONS, operations_of
 
 SPECIAL = ["<pad>", "<start>", "<end>", "<unk>"]
@@ -92,6 +93,15 @@ def by_place(tmp_path_factory):
         captioner = make_captioner((3, 2, 2, 5), context="first_step")
         report, loaded = export(captioner, tmp_path_factory.mktemp("state"), patch)
     return captioner, report, loaded
+
+
+@pytest.fixture(scope="module")
+def agreeing(by_place):
+    """A captioner as the parity gate sees it, and an answer of its SavedModel."""
+    served = ServedCaptioner(by_place[0])
+    served.answer_in_memory()
+    answer = ask(by_place[2], "caption_features", **served.inputs[served.signatures[0]])
+    return served, {name: value.numpy() for name, value in answer.items()}
 
 
 def test_contract_of_the_signatures():
@@ -423,24 +433,19 @@ def test_sentences_are_joined_as_the_vocabulary_does():
 @pytest.mark.parametrize(
     ("output", "change", "words"),
     [
-        ("captions", lambda value: value[::-1], "caption_features answers `captions`"),
+        ("captions", lambda value: value[:, ::-1], "caption_features answers `captions`"),
         ("token_ids", lambda value: value + 1, "caption_features answers `captions`"),
         ("scores", lambda value: value - 1e-3, "answers `scores`.*largest difference 0.001"),
         ("attention", lambda value: value[..., :1], "answers `attention`.*inf"),
         ("gate", lambda value: None, "answers `gate`.*inf"),
     ],
 )
-def test_differing_answers_are_stopped(by_place, output, change, words):
-    captioner, _, loaded = by_place
-    served = ServedCaptioner(captioner)
-    served.answer_in_memory()
+def test_differing_answers_are_stopped(agreeing, output, change, words):
+    served, received = agreeing
     signature = served.signatures[0]
-    answer = ask(loaded, signature.name, **served.inputs[signature])
-    received = {name: value.numpy() for name, value in answer.items()}
     assert served.compare(signature, received)
-    received[output] = change(received[output])
     with pytest.raises(exports.ParityError, match=words):
-        served.compare(signature, received)
+        served.compare(signature, {**received, output: change(received[output])})
 
 
 def test_equal_infinities_do_not_differ():
@@ -462,6 +467,26 @@ def test_captioners_that_cannot_be_exported(tmp_path, models):
     with pytest.raises(exports.ParityError, match="not finite"):
         exports.export_captioner(spoiled, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_command_exports_captioners(by_place, tmp_path, monkeypatch, capsys):
+    captioner = by_place[0]
+    captioner.save(tmp_path / "trained.keras")
+    arguments = ["export", f"--model={tmp_path / 'trained.keras'}", "--backbone=none"]
+    arguments.append(f"--output={tmp_path / 'out'}")
+    assert run_command(*arguments, "--top_k=2") == 1
+    assert "--top_k=2 must be left out" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+    differences = {"model.keras/logits": 0.0, "caption_features/scores": 0.0}
+    monkeypatch.setattr(saved_model, "check_parity", lambda *_: differences)
+    search = {"beam_width": 2, "max_words": 3, "length_penalty": 0.6}
+    assert run_command(*arguments, *(f"--{name}={value}" for name, value in search.items())) == 0
+    assert "serving_default is caption_features" in capsys.readouterr().out
+    loaded = tf.saved_model.load(tmp_path / "out" / "video_captioner" / "1")
+    features = random_features((1, 3, 2, 2, 5))
+    answer = ask(loaded, "caption_features", features=features)
+    check_captions(answer, captioner.caption(features, **search))
 
 
 def write_video(path, frames):
