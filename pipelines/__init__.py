@@ -7,6 +7,7 @@ neither OpenCV nor TensorFlow.
 import importlib
 
 _MODULES = {
+    "CaptionGaze": "caption_gaze",
     "CaptionConfig": "caption_config",
     "FeatureIndex": "feature_index",
     "FeatureStore": "feature_store",
@@ -17,6 +18,7 @@ _MODULES = {
     "TinyActionsConfig": "tiny_actions_config",
     "TrainingConfig": "training_config",
     "VideoAnswerer": "video_answer",
+    "VideoCaptionAnswerer": "caption_answer",
     "VideoError": "video_error",
     "VideoReader": "video_reader",
     "WindowSampling": "window_sampling",
@@ -27,12 +29,14 @@ _MODULES = {
     "class_gains": "class_gain",
     "class_table": "class_scores",
     "combine_blocks": "block_combination",
+    "draw_caption_strip": "caption_strip",
     "draw_dimmed_frames": "dimmed_frames",
     "draw_film_strip": "film_strip",
     "draw_highlight_strip": "highlight_strip",
     "evaluate": "evaluation",
     "evaluate_captioner": "caption_evaluation",
     "explain": "explanation",
+    "explain_captions": "caption_explanation",
     "extract_features": "extraction",
     "glimpse_maps": "manual_glimpse",
     "look_at_rates": "sampling_rate_effect",
@@ -48,6 +52,7 @@ _MODULES = {
     "train": "training",
     "train_captioner": "caption_training",
     "usable_clips": "manifest",
+    "write_caption_page": "caption_page",
     "write_gaze_page": "gaze_page",
     "write_overlay_video": "overlay_video",
 }

@@ -5,7 +5,7 @@ Sharma's thesis, Fig. 3.2 to 3.4: the frames, then a row for each word with its 
 
 import numpy as np
 
-from glimpse.pipelines.overlay import attention_scale, overlay, relative_attention
+from glimpse.pipelines.overlay import MINIMUM_SCALE, overlay, relative_attention
 from glimpse.pipelines.pixel_canvas import GAP, GREY, INK, MARGIN, PixelCanvas, enlarge
 from glimpse.pipelines.strip_rows import (
     LEGEND_HEIGHT,
@@ -46,10 +46,18 @@ def draw_caption_strip(gaze, path, columns=8, boxes=True, style="heat", scale=No
 def caption_scale(*gazes):
     """One scale for the maps of captions that are shown together.
 
-    For each gaze, the median over words of the word's largest multiple of its uniform weight; of
-    these the largest, and at least 4. A word that attends to nothing does not count.
+    For each gaze, the median over words of the word's largest multiple of its uniform weight, each
+    word counting as much as its beta; of these the largest, and at least 4. So the words whose
+    glimpse goes into the caption are drawn at full strength, however sharp the maps of others are.
+    A word that attends to nothing does not count.
     """
-    return attention_scale(*(gaze.word_maps for gaze in gazes))
+    scales = [MINIMUM_SCALE]
+    for gaze in gazes:
+        peaks = relative_attention(gaze.word_maps).max(axis=(1, 2))
+        looks = peaks > 0
+        if looks.any():
+            scales.append(_weighted_median(peaks[looks], gaze.gate[looks]))
+    return max(scales)
 
 
 def exceeds_scale(gaze, scale):
@@ -64,6 +72,13 @@ def every_kth(count, most):
     array([ 0,  4,  8, 12, 16, 20, 24])
     """
     return np.arange(0, count, -(-count // most))
+
+
+def _weighted_median(values, weights):
+    """The smallest value up to which half of all weights lie; unweighted where all are 0."""
+    order = np.argsort(values)
+    shares = np.cumsum(np.maximum(weights[order], 1e-6))
+    return float(values[order][np.searchsorted(shares, shares[-1] / 2)])
 
 
 def caption_strip_canvas(gaze, columns=8, boxes=True, style="heat", scale=None):

@@ -124,6 +124,19 @@ def test_the_scale_counts_multiples_of_a_words_uniform_weight():
     assert "5× and more" in drawn_texts(caption_strip_canvas(peaked, scale=5.0))
 
 
+def test_words_whose_glimpse_is_not_read_do_not_set_the_scale():
+    attention = np.full((3, 4, 3, 5), 1 / 60)
+    attention[1:] = 0
+    attention[1:, 0, 0, 0] = 1
+    attention[0, 0, 0, 0] += 7 / 60
+    attention[0, 0, 0, 1:] -= 7 / 4 / 60 * 0.5
+    attention[0] /= attention[0].sum()
+    peak = attention[0].max() * 60
+    for gate, scale in (([1, 0, 0], peak), ([0.1, 0.9, 0], 60), ([0, 0, 0], 60)):
+        gaze = make_caption_gaze(4, attention=attention, gate=gate)
+        assert caption_scale(gaze) == pytest.approx(scale)
+
+
 def test_captions_of_one_clip_share_its_frames():
     gaze = make_caption_gaze()
     other = dataclasses.replace(gaze, model_name="other", words=("no", "dog", "runs"))
