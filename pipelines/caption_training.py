@@ -106,9 +106,10 @@ def train_captioner(features, run, config, resume=False, progress=True):
             verbose=0,
             callbacks=callbacks,
         )
-    counts = {split: each.counts for split, each in captions.items()}
+    counts = {split: dict(each.counts) for split, each in captions.items()}
     for split, each in (("train", batches), ("val", validation)):
-        counts[split] = {**counts[split], "unknown_words": each.unknown_words}
+        black = each.features.sampling_counts["black_clips"]
+        counts[split] |= {"unknown_words": each.unknown_words, "black_clips": black}
     results = _results(config, checkpoint, model, index, counts)
     write_json(run / RESULTS_FILE, results)
     return results

@@ -73,6 +73,19 @@ def test_an_epoch_has_every_caption_once_beside_its_clip(index, batch_size, memo
         assert (targets != 0).all(axis=1).any()
 
 
+def test_words_that_the_vocabulary_lacks_are_unknown_and_counted(index):
+    captions = read_captions(index, "train")
+    words = [words for each in captions.captions for words in each]
+    vocabulary = CaptionVocabulary.from_captions(words, min_count=13)
+    batches = CaptionBatches(index, captions, vocabulary, SAMPLING)
+    # Each colour stands in 12 captions, once.
+    unknown = [word for each in words for word in each if word not in vocabulary.tokens]
+    assert {"red", "green", "blue"} <= set(unknown)
+    assert batches.unknown_words == len(unknown)
+    ids = [token for _, targets in batches.in_order(8) for token in np.ravel(targets)]
+    assert ids.count(3) == len(unknown)
+
+
 def test_features_are_those_of_the_sampled_frames(index):
     batches, captions, _ = make(index)
     for x, _ in epoch(batches, 5):

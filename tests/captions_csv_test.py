@@ -3,9 +3,12 @@
 import re
 
 import pytest
+import tensorflow as tf
 
 from glimpse.pipelines.caption_tokens import tokenize_caption
 from glimpse.pipelines.clips import read_clips
+from glimpse.pipelines.extraction import extract_features
+from glimpse.pipelines.feature_index import FeatureIndex
 from tests.dataset_trees import make_csv
 from tests.run_command import run_command
 
@@ -57,8 +60,8 @@ def test_what_is_empty_is_counted(tmp_path):
 
 
 def test_a_byte_order_mark_and_other_scripts_are_read(tmp_path):
-    lines = [HEADER, "a.avi,Собака бежит!,train", "a.avi,L'été à Paris 🎉,train", "b.avi,狗 跑,test"]
-    text = "".join(f"{line}\r\n" for line in lines)
+    lines = ["a.avi,Собака бежит!,train", "a.avi,L'été à Paris 🎉,train", "b.avi,狗 跑,test"]
+    text = "".join(f"{line}\r\n" for line in [HEADER, *lines])
     found = read(write(tmp_path, text, "utf-8-sig"))
     words = [tokenize_caption(each) for each in found.clips[0].truth["captions"]]
     assert words[0] == ["собака", "бежит"] and words[1][-2:] == ["paris", "🎉"]
@@ -109,6 +112,23 @@ def test_without_a_split_groups_stay_whole(tmp_path):
         assert splits.setdefault(clip.group, clip.split) == clip.split
     assert found.split_name == "60/20/20 % by group, seed 1"
     assert read(table, fractions=(0.6, 0.2, 0.2), seed=2) != found
+
+
+class MeanColour:
+    """A backbone that gives each frame's mean colour, as a map of one region."""
+
+    fingerprint = "mean colour"
+
+    def __call__(self, frames):
+        return tf.reduce_mean(tf.cast(frames, "float32"), axis=(1, 2), keepdims=True)
+
+
+def test_captions_travel_with_the_features(tmp_path):
+    table = write(tmp_path, f"{HEADER}\na.avi,a dog,train\na.avi,été,train\nb.avi,a cat,test\n")
+    made = extract_features(read(table), MeanColour(), tmp_path / "features", progress=False)
+    table.unlink()
+    for index in (made, FeatureIndex.load(tmp_path / "features")):
+        assert [clip.captions for clip in index.entries] == [("a dog", "été"), ("a cat",)]
 
 
 def test_the_reader_of_labels_says_who_reads_captions(tmp_path):

@@ -59,7 +59,7 @@ class Speaker:
         self.texts = {}
         for split in ("train", "val", "test"):
             for place, clip in enumerate(index.clips(split)):
-                self.texts[index.entries.index(clip)] = change(place, clip.captions[0])
+                self.texts[index.entries.index(clip)] = change(place, (*clip.captions, "")[0])
         self.score = score
         self.asked = []
 
