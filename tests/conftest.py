@@ -8,6 +8,8 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 _BACKEND = os.environ["KERAS_BACKEND"]
+# For an environment of its own: `make test-addons`.
+collect_ignore = ["addons"]
 _LONGEST = ("_backend_test.py", "reproduction_test.py", "distributed_training_test.py")
 
 
