@@ -199,6 +199,9 @@ def _ask(arguments, sampling):
     outputs = answer(loaded, {f"{signature}/frames": frames})
     _write(arguments.outputs, outputs)
     words = _CLIP_SIGNATURES[signature]
+    scores = outputs[f"{signature}/scores"][0]
+    # A beam without a caption has the score -inf, which JSON does not know.
+    count = np.count_nonzero(np.isfinite(scores))
     return {
         "saved_model": arguments.saved_model,
         "clip": arguments.clip,
@@ -206,8 +209,8 @@ def _ask(arguments, sampling):
         "frames": frames.shape[1],
         "repeated_or_black_frames": missing,
         "glimpse_importable": False,
-        words: [text.decode() for text in outputs[f"{signature}/{words}"][0]],
-        "scores": outputs[f"{signature}/scores"][0].tolist(),
+        words: [text.decode() for text in outputs[f"{signature}/{words}"][0][:count]],
+        "scores": scores[:count].tolist(),
     }
 
 
