@@ -14,6 +14,7 @@ All searches say `--words` words: the end token is barred, or too unlikely to en
 implementation has random weights of its own. Runs on the TensorFlow backend.
 """
 
+import importlib.util
 import json
 import os
 import pathlib
@@ -61,6 +62,7 @@ SIZES = {
     },
 }
 _START, _END = 1, 2
+_HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 _SIZES = flags.DEFINE_list("sizes", ["paper", "small"], f"Which of {', '.join(SIZES)}.")
 _BATCH = flags.DEFINE_integer("batch", 16, "Clips in a batch.", lower_bound=1)
@@ -203,8 +205,9 @@ def measure(name):
         "floor": floor_products(decoder, size),
         "glimpse": make(jit=False),
         "glimpse + XLA": make(jit=True),
-        "PyTorch": torch_search(size),
     }
+    if _HAS_TORCH:
+        cases["PyTorch"] = torch_search(size)
     addons = AddonsSearch(size) if os.path.exists(_ADDONS.value) else None
     if addons is not None:
         cases["tensorflow-addons"] = addons
@@ -270,6 +273,8 @@ def main(arguments):
     settings = {flag.name: flag.value for flag in (_BATCH, _BEAM, _WORDS, _ROUNDS)}
     described = {**describe_machine("tensorflow", "keras", "torch"), **settings}
     if not _JSON.value:
+        if not _HAS_TORCH:
+            print("PyTorch is not installed: its rows are left out.")
         print(", ".join(f"{key} {value}" for key, value in described.items()))
         if not os.path.exists(_ADDONS.value):
             print(f"{_ADDONS.value} is not there (make test-addons): its rows are left out.")
