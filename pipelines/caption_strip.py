@@ -46,17 +46,17 @@ def draw_caption_strip(gaze, path, columns=8, boxes=True, style="heat", scale=No
 def caption_scale(*gazes):
     """One scale for the maps of captions that are shown together.
 
-    For each gaze, the median over words of the word's largest multiple of its uniform weight, each
-    word counting as much as its beta; of these the largest, and at least 4. So the words whose
-    glimpse goes into the caption are drawn at full strength, however sharp the maps of others are.
-    A word that attends to nothing does not count.
+    For each gaze, the median over words and frames of the frame's largest multiple of the word's
+    uniform weight, where each counts as much as the share of the word's attention in the frame,
+    times the word's beta; of these the largest, and at least 4. So what goes into the caption is
+    drawn at about full strength, however sharp the maps are that do not.
     """
     scales = [MINIMUM_SCALE]
     for gaze in gazes:
-        peaks = relative_attention(gaze.word_maps).max(axis=(1, 2))
-        looks = peaks > 0
-        if looks.any():
-            scales.append(_weighted_median(peaks[looks], gaze.gate[looks]))
+        peaks = relative_attention(gaze.frame_maps).max(axis=(2, 3))
+        weights = np.maximum(gaze.gate, 1e-6)[:, None] * gaze.frame_shares
+        if weights.any():
+            scales.append(_weighted_median(peaks.ravel(), weights.ravel()))
     return max(scales)
 
 
@@ -75,9 +75,9 @@ def every_kth(count, most):
 
 
 def _weighted_median(values, weights):
-    """The smallest value up to which half of all weights lie; unweighted where all are 0."""
+    """The smallest value up to which half of all weights lie."""
     order = np.argsort(values)
-    shares = np.cumsum(np.maximum(weights[order], 1e-6))
+    shares = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(shares, shares[-1] / 2)])
 
 

@@ -125,16 +125,20 @@ def test_the_scale_counts_multiples_of_a_words_uniform_weight():
 
 
 def test_words_whose_glimpse_is_not_read_do_not_set_the_scale():
-    attention = np.full((3, 4, 3, 5), 1 / 60)
-    attention[1:] = 0
+    attention = np.zeros((3, 4, 3, 5))
+    attention[0, 2, 0] = 1 / 5
     attention[1:, 0, 0, 0] = 1
-    attention[0, 0, 0, 0] += 7 / 60
-    attention[0, 0, 0, 1:] -= 7 / 4 / 60 * 0.5
-    attention[0] /= attention[0].sum()
-    peak = attention[0].max() * 60
-    for gate, scale in (([1, 0, 0], peak), ([0.1, 0.9, 0], 60), ([0, 0, 0], 60)):
+    for gate, scale in (([1, 0, 0], 12), ([0.1, 0.9, 0], 60), ([0, 0, 0], 60)):
         gaze = make_caption_gaze(4, attention=attention, gate=gate)
         assert caption_scale(gaze) == pytest.approx(scale)
+
+
+def test_a_frame_counts_in_the_scale_as_much_as_its_attention():
+    attention = np.zeros((1, 4, 3, 5))
+    attention[0, 0, 0, 0], attention[0, 1, 0] = 0.4, 0.6 / 5
+    gaze = make_caption_gaze(4, words=("a",), attention=attention, gate=[1])
+    assert caption_scale(gaze) == pytest.approx(0.6 / 5 * 60)
+    assert "7.2× and more" in drawn_texts(caption_strip_canvas(gaze))
 
 
 def test_captions_of_one_clip_share_its_frames():
