@@ -47,3 +47,9 @@ def token_ids(words=WORDS, captions=CAPTIONS):
         inputs[row, : len(ids) + 1] = [VOCABULARY.start_token_id, *ids]
         targets[row, : len(ids) + 1] = [*ids, VOCABULARY.end_token_id]
     return inputs, targets
+
+
+# Tracing and compiling a training step takes longer than a few steps of these sizes do; on JAX
+# nothing is fast without.
+IS_JAX = keras.config.backend() == "jax"
+AT_ONCE = {"run_eagerly": not IS_JAX, "jit_compile": IS_JAX}
