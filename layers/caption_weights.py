@@ -32,6 +32,8 @@ class CaptionWeights(keras.layers.Layer):
         attention_units=None,
         deep_output="paper",
         initial_state_units=None,
+        gate_units=None,
+        initial_gate_bias=None,
         embedding_initializer="uniform",
         kernel_initializer="glorot_uniform",
         recurrent_initializer="orthogonal",
@@ -54,6 +56,8 @@ class CaptionWeights(keras.layers.Layer):
         check_positive_integer("embedding_dim", embedding_dim)
         if attention_units is not None:
             check_positive_integer("attention_units", attention_units)
+        if gate_units is not None:
+            check_positive_integer("gate_units", gate_units)
         if initial_state_units != 0 and initial_state_units is not None:
             check_positive_integer("initial_state_units", initial_state_units)
         check_choice("attention", attention, ("state", "content"))
@@ -69,6 +73,8 @@ class CaptionWeights(keras.layers.Layer):
         self.attention_units = attention_units
         self.deep_output = deep_output
         self.initial_state_units = initial_state_units
+        self.gate_units = gate_units
+        self.initial_gate_bias = initial_gate_bias
         self.embedding_initializer = keras.initializers.get(embedding_initializer)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.recurrent_initializer = keras.initializers.get(recurrent_initializer)
@@ -132,11 +138,12 @@ class CaptionWeights(keras.layers.Layer):
             )
             setattr(self, name, weight)
 
-        def add_bias(name, size):
+        def add_bias(name, size, start=None):
+            constant = None if start is None else keras.initializers.Constant(start)
             bias = self.add_weight(
                 name=name,
                 shape=(size,),
-                initializer=self.bias_initializer,
+                initializer=constant or self.bias_initializer,
                 regularizer=self.bias_regularizer,
                 constraint=self.bias_constraint,
             )
@@ -152,10 +159,11 @@ class CaptionWeights(keras.layers.Layer):
             add_kernel("query_kernel", units, size)
             add_bias("attention_bias", size)
             add_kernel("score_kernel", size, 1)
-        add_kernel("gate_hidden_kernel", units, units)
-        add_bias("gate_hidden_bias", units)
-        add_kernel("gate_kernel", units, 1)
-        add_bias("gate_bias", 1)
+        gate_units = self.gate_units or units
+        add_kernel("gate_hidden_kernel", units, gate_units)
+        add_bias("gate_hidden_bias", gate_units)
+        add_kernel("gate_kernel", gate_units, 1)
+        add_bias("gate_bias", 1, self.initial_gate_bias)
         add_kernel("hidden_output_kernel", units, embedding_dim)
         add_kernel("context_output_kernel", features, embedding_dim)
         add_kernel("output_kernel", embedding_dim, self.vocabulary_size)
@@ -175,6 +183,8 @@ class CaptionWeights(keras.layers.Layer):
             "attention_units": self.attention_units,
             "deep_output": self.deep_output,
             "initial_state_units": self.initial_state_units,
+            "gate_units": self.gate_units,
+            "initial_gate_bias": self.initial_gate_bias,
             "embedding_initializer": keras.initializers.serialize(self.embedding_initializer),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "recurrent_initializer": keras.initializers.serialize(self.recurrent_initializer),

@@ -67,6 +67,10 @@ class GatedCaptionDecoder(CaptionWeights):
         deep_output: "paper", or "reference" with tanh and biases, as in the released code.
         initial_state_units: Size of the inner tanh layer of Eq. 2.6. Default: `units`; 0 leaves
             it out, as the released code does.
+        gate_units: Size of the tanh layer of Eq. 3.5. Default: `units`.
+        initial_gate_bias: What `gate_bias` starts from; default: `bias_initializer`. A gate of
+            many units may close for good within a few steps of training, while nothing is yet
+            seen in the context; one of few units that starts open (such as 4) has not the means.
         embedding_initializer, embedding_regularizer, embedding_constraint: Of E.
         kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
         kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
@@ -94,8 +98,8 @@ class GatedCaptionDecoder(CaptionWeights):
         ValueError: If an argument is out of its range or a shape does not fit.
 
     Differs from the paper: Eq. 3.2 prints a sum over K^2 regions; it must be all N K^2. The
-    perceptron of Eq. 3.5 has no sizes; here it is one tanh layer of `units` and a sigmoid. Where
-    the released code has a bias for W_h and another for W_x, which add up, a is one.
+    perceptron of Eq. 3.5 has no sizes; here it is one tanh layer and a sigmoid. Where the released
+    code has a bias for W_h and another for W_x, which add up, a is one.
     """
 
     def call(

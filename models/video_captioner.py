@@ -24,6 +24,8 @@ _SMALL = {
     "attention": "content",
     "attention_units": 32,
     "deep_output": "reference",
+    "gate_units": 2,
+    "initial_gate_bias": 4.0,
     "dropout": 0.1,
     "encoder": {"filters": 64, "depth": 3},
 }
@@ -72,6 +74,7 @@ class VideoCaptioner(CaptionTraining):
         length_penalty: Of the search; see `beam_search`.
         attention_units: Size of the content form's hidden layer; default `units`.
         deep_output: `"paper"` (Eq. 3.4) or `"reference"`, with biases and tanh.
+        gate_units, initial_gate_bias: Of Eq. 3.5's perceptron; see `GatedCaptionDecoder`.
         initial_state_units: Size of Eq. 2.6's hidden layer; default `units`; 0 leaves it out.
         encoder: Arguments of a `ClipEncoder` between the features and the decoder, such as
             `{"filters": 64}`; None: the decoder reads the features themselves, as in the paper.
@@ -116,6 +119,8 @@ class VideoCaptioner(CaptionTraining):
         attention_units=None,
         deep_output="paper",
         initial_state_units=None,
+        gate_units=None,
+        initial_gate_bias=None,
         encoder=None,
         sampling=None,
         **kwargs,
@@ -142,6 +147,8 @@ class VideoCaptioner(CaptionTraining):
         self.attention_units = attention_units
         self.deep_output = deep_output
         self.initial_state_units = initial_state_units
+        self.gate_units = gate_units
+        self.initial_gate_bias = initial_gate_bias
         self.encoder = None if encoder is None else dict(encoder)
         self.sampling = None if sampling is None else dict(sampling)
         self.decoder = GatedCaptionDecoder(
@@ -154,6 +161,8 @@ class VideoCaptioner(CaptionTraining):
             attention_units=attention_units,
             deep_output=deep_output,
             initial_state_units=initial_state_units,
+            gate_units=gate_units,
+            initial_gate_bias=initial_gate_bias,
             dtype=self.dtype_policy,
             name="decoder",
         )
@@ -302,6 +311,8 @@ class VideoCaptioner(CaptionTraining):
             "attention_units": self.attention_units,
             "deep_output": self.deep_output,
             "initial_state_units": self.initial_state_units,
+            "gate_units": self.gate_units,
+            "initial_gate_bias": self.initial_gate_bias,
             "encoder": self.encoder,
             "sampling": self.sampling,
         }

@@ -124,7 +124,13 @@ def _step_through(decoder, features, token_ids, features_mask=None, override=Non
     [
         ({}, {"mask": _WORDS}, 20),
         (
-            {"attention": "content", "deep_output": "reference", "initial_state_units": 0},
+            {
+                "attention": "content",
+                "deep_output": "reference",
+                "initial_state_units": 0,
+                "gate_units": 3,
+                "initial_gate_bias": 0.5,
+            },
             {"features_mask": _REGIONS},
             21,
         ),
@@ -172,6 +178,17 @@ def test_weights_have_the_stated_shapes():
     np.testing.assert_array_equal(_numpy(fresh.bias), [0] * 4 + [1] * 4 + [0] * 8)
 
 
+def test_the_gate_has_the_size_and_the_start_that_are_asked_for():
+    (features, token_ids), options = _data(), {"vocabulary_size": 9, "units": 4, "embedding_dim": 5}
+    open_gate = GatedCaptionDecoder(**options, gate_units=2, initial_gate_bias=6.0)
+    opened = _numpy(open_gate(features, token_ids)["gate"])
+    assert tuple(open_gate.gate_hidden_kernel.shape) == (4, 2)
+    assert tuple(open_gate.gate_kernel.shape) == (2, 1)
+    assert opened.min() > 0.95
+    left = _numpy(GatedCaptionDecoder(**options)(features, token_ids)["gate"])
+    assert np.abs(left - 0.5).max() < 0.4
+
+
 @pytest.mark.parametrize(("context", "attention", "deep_output"), _CASES)
 def test_captions_match_the_equations(context, attention, deep_output):
     masked = deep_output == "reference"
@@ -180,6 +197,7 @@ def test_captions_match_the_equations(context, attention, deep_output):
         context=context,
         deep_output=deep_output,
         initial_state_units=0 if attention == "content" else None,
+        gate_units=2 if masked else None,
     )
     (features, token_ids), given = _data(), _override()
     words, regions = (_WORDS, _REGIONS) if masked else (None, None)
@@ -480,6 +498,7 @@ def test_a_number_that_is_no_token_is_refused_or_gives_nan():
         ({"units": 1.5}, "`units` must be an integer of at least 1; received 1.5"),
         ({"embedding_dim": 0}, "`embedding_dim` must be .* received 0"),
         ({"attention_units": 0}, "`attention_units` must be .* received 0"),
+        ({"gate_units": 0}, "`gate_units` must be .* received 0"),
         ({"initial_state_units": -1}, "`initial_state_units` must be .* received -1"),
         ({"dropout": 1}, r"`dropout` must be in \[0, 1\); received 1"),
         ({"attention": "both"}, '`attention` must be one of "state", "content"; received \'both\''),
