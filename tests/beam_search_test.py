@@ -64,10 +64,14 @@ def check(answer, clip, expected, search):
         assert (weights[length:] == 0).all() and (gate[length:] == 0).all()
 
 
-@pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
 @pytest.mark.parametrize(
-    "more",
-    [{}, {"min_words": 2}, {"end_token_id": 0}, {"end_token_id": 5, "padding_token_id": 2}],
+    "length_penalty, more",
+    [
+        (0.0, {}),
+        (0.6, {"min_words": 2}),
+        (1.0, {"end_token_id": 0}),
+        (0.6, {"end_token_id": 5, "padding_token_id": 2}),
+    ],
     ids=["plain", "min_words", "end_is_padding", "end_is_last"],
 )
 def test_a_wide_beam_is_exhaustive(length_penalty, more):
@@ -85,7 +89,7 @@ def test_a_wide_beam_is_exhaustive(length_penalty, more):
 @pytest.mark.parametrize("beam_width", [1, 2, 5])
 @pytest.mark.parametrize("length_penalty", [0.0, 0.6, 1.0])
 def test_a_narrow_beam_is_as_defined(beam_width, length_penalty):
-    for seed, min_words in ((0, 0), (1, 0), (2, 3)):
+    for seed, min_words in ((0, 0), (2, 3)):
         search = settings(beam_width=beam_width, length_penalty=length_penalty, min_words=min_words)
         decoder = WordTableDecoder(15, FEATURES, seed=seed)
         features = clips(3, seed)

@@ -63,6 +63,14 @@ def test_layers_and_models_know_no_single_backend(folder):
         assert not heads & {"tensorflow", "tf_keras", "jax", "torch", "cv2", "absl"}, path
 
 
+def test_nothing_installed_imports_the_addons():
+    """tensorflow-addons cannot be imported beside this TensorFlow: `make test-addons` has its own."""
+    for folder in (*ALLOWED, "glimpse", "glimpse/commands"):
+        for path in files(folder):
+            heads = {name.partition(".")[0] for name in imported_names(path)}
+            assert "tensorflow_addons" not in heads, path
+
+
 def test_pipelines_and_exports_use_only_the_version_of_the_face():
     """`glimpse` itself may be imported for its version and place, not for the command line."""
     for folder in ("pipelines", "exports"):

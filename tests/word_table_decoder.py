@@ -52,5 +52,5 @@ class WordTableDecoder:
         context = ops.matmul(ops.einsum(contexts, weights, features), self._kernel)
         word = ops.take(self._embedding, token_ids, axis=0)
         h = ops.tanh(ops.matmul(h, self._recurrent_kernel) + word + context + 0.1 * count)
-        logits = ops.matmul(h, self._output_kernel) + self._logits
+        logits = ops.matmul(h, self._output_kernel) + ops.convert_to_tensor(self._logits)
         return logits, [h, count + 1], weights, ops.sigmoid(h[..., 0])
