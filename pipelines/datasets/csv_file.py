@@ -86,9 +86,7 @@ def _read_rows(path):
 def _check_columns(path, columns):
     unknown = [name for name in columns if name not in _COLUMNS]
     if {"path", "caption"} <= set(columns):
-        raise ValueError(
-            f"{path}: lists captions, no labels; read it with dataset='captions_csv'."
-        )
+        raise ValueError(f"{path}: lists captions, no labels; read it with dataset='captions_csv'.")
     if not {"path", "label"} <= set(columns) or unknown or len(columns) > len(set(columns)):
         raise ValueError(
             f"{path}: the first line must name the columns path,label and any of "
