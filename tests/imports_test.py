@@ -64,7 +64,7 @@ def test_layers_and_models_know_no_single_backend(folder):
 
 
 def test_nothing_installed_imports_the_addons():
-    """tensorflow-addons cannot be imported beside this TensorFlow: `make test-addons` has its own."""
+    """tensorflow-addons cannot be imported beside this TensorFlow; see `make test-addons`."""
     for folder in (*ALLOWED, "glimpse", "glimpse/commands"):
         for path in files(folder):
             heads = {name.partition(".")[0] for name in imported_names(path)}
