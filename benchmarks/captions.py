@@ -60,7 +60,7 @@ ROWS = {
     "attention, no encoder": Row("soft", _NO_ENCODER, first_seed_only=True),
     "average, no encoder": Row("average", _NO_ENCODER, first_seed_only=True),
     # As many updates: each clip is seen three times as often.
-    "attention, 1,600 clips": Row("soft", {"epochs": 18}, 1600, first_seed_only=True),
+    "attention, 1,600 clips": Row("soft", {"epochs": 15}, 1600, first_seed_only=True),
 }
 _KINDS = {
     "sentence": "sentence",

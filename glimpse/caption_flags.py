@@ -9,6 +9,10 @@ _KNOBS = {
     "model": (flags.DEFINE_string, "Captioner; `glimpse models --pattern='captioner*'`."),
     "epochs": (flags.DEFINE_integer, "Passes over all captions of the training clips."),
     "batch_size": (flags.DEFINE_integer, "Captions in a batch."),
+    "bucket_batches": (
+        flags.DEFINE_integer,
+        "Batches that a bucket of captions of about one length fills; 0: all lengths in one.",
+    ),
     "optimizer": (flags.DEFINE_string, "adam, reference_adam or adadelta."),
     "learning_rate": (flags.DEFINE_float, "Learning rate at the start."),
     "schedule": (flags.DEFINE_string, "constant or cosine (to zero at the last step)."),

@@ -8,9 +8,6 @@ import tensorflow as tf
 
 from glimpse.pipelines.clip_features import ClipFeatures
 
-# A bucket takes captions of neighbouring lengths until it fills so many batches: then at most
-# every eighth batch is not full.
-_LEAST_BATCHES = 8
 _START, _END, _UNKNOWN = 1, 2, 3
 
 
@@ -28,6 +25,10 @@ class CaptionBatches:
         vocabulary: A `CaptionVocabulary`.
         sampling: A `WindowSampling` of one window a clip.
         memory_bytes: As in `ClipFeatures`.
+        bucket_batches: A bucket takes captions of neighbouring lengths until it fills so many
+            batches, 8: then at most every eighth batch is not full. 0: all captions are one
+            bucket, whose batches are padded more. So where the length of a caption tells of its
+            words, as in a grammar, each batch still has all words.
 
     Attributes:
         features: The `ClipFeatures`.
@@ -38,7 +39,10 @@ class CaptionBatches:
         ValueError: As `ClipFeatures`.
     """
 
-    def __init__(self, index, captions, vocabulary, sampling, memory_bytes=4 * 2**30):
+    def __init__(
+        self, index, captions, vocabulary, sampling, memory_bytes=4 * 2**30, bucket_batches=8
+    ):
+        self._bucket_batches = bucket_batches
         self.features = ClipFeatures(index, captions.clips, sampling, memory_bytes)
         encoded = [vocabulary.encode(words) for each in captions.captions for words in each]
         counts = [len(each) for each in captions.captions]
@@ -104,7 +108,7 @@ class CaptionBatches:
         lengths, numbers = np.unique(self._lengths, return_counts=True)
         bucket_of, sizes = {}, [0]
         for length, number in zip(lengths, numbers, strict=True):
-            if sizes[-1] >= _LEAST_BATCHES * batch_size:
+            if 0 < self._bucket_batches * batch_size <= sizes[-1]:
                 sizes.append(0)
             bucket_of[length] = len(sizes) - 1
             sizes[-1] += int(number)

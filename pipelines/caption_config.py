@@ -26,6 +26,7 @@ class CaptionConfig:
         model_options: Constructor arguments in place of the variant's.
         epochs: Passes over all captions of the training clips; the thesis's 15.
         batch_size: Captions in a batch; 64 as in the code that Yao et al. released.
+        bucket_batches: As in `CaptionBatches`; 0 mixes captions of all lengths in a batch.
         optimizer: `"adam"`, `"reference_adam"` (see `ReferenceAdam`) or `"adadelta"` (Xu et al.'s,
             with 0.95 and 1e-6).
         learning_rate: At the start.
@@ -60,6 +61,7 @@ class CaptionConfig:
     model_options: dict = dataclasses.field(default_factory=dict)
     epochs: int = 15
     batch_size: int = 64
+    bucket_batches: int = 8
     optimizer: str = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -88,7 +90,14 @@ class CaptionConfig:
         for name in ("epochs", "batch_size", "min_count", "beam_width"):
             self._require(name, getattr(self, name) >= 1, "at least 1")
         self._require("max_words", self.max_words >= 2, "at least 2, a word and the end")
-        for name in ("clip_norm", "attention_penalty", "weight_decay", "seed", "early_stopping"):
+        for name in (
+            "clip_norm",
+            "attention_penalty",
+            "weight_decay",
+            "seed",
+            "early_stopping",
+            "bucket_batches",
+        ):
             self._require(name, getattr(self, name) >= 0, "at least 0")
         self._require("learning_rate", self.learning_rate > 0, "above 0")
         rate = self.frames_per_second

@@ -73,7 +73,13 @@ def train_captioner(features, run, config, resume=False, progress=True):
         [words for each in captions["train"].captions for words in each], config.min_count
     )
     model = make_captioner(config, vocabulary)
-    batches = CaptionBatches(index, captions["train"], vocabulary, config.window_sampling)
+    batches = CaptionBatches(
+        index,
+        captions["train"],
+        vocabulary,
+        config.window_sampling,
+        bucket_batches=config.bucket_batches,
+    )
     sampling = dataclasses.replace(config.window_sampling, flips=False)
     validation = CaptionBatches(index, captions["val"], vocabulary, sampling)
     steps = batches.batches_per_epoch(config.batch_size)

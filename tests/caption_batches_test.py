@@ -106,6 +106,14 @@ def test_a_batch_holds_captions_of_about_one_length(index):
     assert lengths != sorted(lengths) and len(set(lengths)) > 2
 
 
+def test_without_buckets_each_batch_mixes_lengths(index):
+    batches, _, _ = make(index, bucket_batches=0)
+    found = epoch(batches, 9)
+    assert len(found) == 4 and all(len(targets) == 9 for _, targets in found)
+    assert sorted(rows(found)) == sorted(rows(epoch(make(index)[0], 9)))
+    assert all(len(set((targets != 0).sum(axis=1))) > 2 for _, targets in found)
+
+
 def test_an_epoch_depends_on_its_number_and_the_seed_alone(index):
     batches, _, _ = make(index)
     steps = batches.batches_per_epoch(5)
