@@ -306,7 +306,9 @@ def test_names_and_options_of_data_sets(tmp_path):
     assert read_clips(tmp_path, "folder") == read_clips(tmp_path)
     with pytest.raises(ValueError, match="dataset='ucf12': no such data set; did you mean ucf11"):
         read_clips(tmp_path, "ucf12")
-    with pytest.raises(ValueError, match="dataset='zz': no such data set; one of activitynet, csv"):
+    with pytest.raises(
+        ValueError, match="dataset='zz': no such data set; one of activitynet, captions_csv, csv"
+    ):
         read_clips(tmp_path, "zz")
     with pytest.raises(ValueError, match="fold: the data set folder has no such option; it takes"):
         read_clips(tmp_path, fold=3)
