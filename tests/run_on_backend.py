@@ -19,7 +19,7 @@ def run_on_backend(backend):
     environment = {**os.environ, "KERAS_BACKEND": backend}
     command = [sys.executable, "-m", "pytest", "-q", "-m", "backends", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=1800
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=3000
     )
     closing = done.stdout.strip().splitlines()[-1]
     print(f"{backend}: {closing}")
