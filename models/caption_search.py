@@ -39,5 +39,19 @@ class CaptionSearch(keras.Model):
         if not clips.size:
             raise ValueError(f"there must be clips to describe; received shape {clips.shape}.")
         inputs = {"clips": clips} if mask is None else {"clips": clips, "mask": np.asarray(mask)}
-        found = self.predict(inputs, batch_size=batch_size, verbose=0)
-        return read_captions(found, self.model.vocabulary)
+        if not self.model.built:
+            self.model.build(clips.shape)
+        return read_captions(self._predict(inputs, batch_size), self.model.vocabulary)
+
+    def _predict(self, inputs, batch_size):
+        """Keras takes a model's values away while JAX predicts; an error must not keep them."""
+        values = [variable.value for variable in self.variables]
+        try:
+            return self.predict(inputs, batch_size=batch_size, verbose=0)
+        except BaseException:
+            if keras.config.backend() == "jax":
+                self.jax_state_sync()  # what the batches before the error gave back
+                for variable, value in zip(self.variables, values, strict=True):
+                    if not value.is_deleted():
+                        variable.assign(value)
+            raise

@@ -11,6 +11,8 @@ from glimpse.models import beam_search
 from tests.beam_search_references import beam_search_reference, every_caption
 from tests.word_table_decoder import WordTableDecoder
 
+# On the other backends, where each new loop is compiled, what could differ there runs alone.
+_BACKENDS = pytest.mark.backends
 REGIONS, FEATURES = 4, 3
 
 
@@ -63,16 +65,14 @@ def check(answer, clip, expected, search):
         assert (weights[length:] == 0).all() and (gate[length:] == 0).all()
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize(
     "length_penalty, more",
     [
-        (0.0, {}),
-        (0.6, {"min_words": 2}),
-        (1.0, {"end_token_id": 0}),
-        (0.6, {"end_token_id": 5, "padding_token_id": 2}),
+        pytest.param(0.0, {}, id="plain"),
+        pytest.param(0.6, {"min_words": 2}, id="min_words"),
+        pytest.param(1.0, {"end_token_id": 0}, id="end_is_padding", marks=_BACKENDS),
+        pytest.param(0.6, {"end_token_id": 5, "padding_token_id": 2}, id="end_is_last"),
     ],
-    ids=["plain", "min_words", "end_is_padding", "end_is_last"],
 )
 def test_a_wide_beam_is_exhaustive(length_penalty, more):
     """A beam that nothing falls out of finds every caption there is, in order."""
@@ -86,8 +86,10 @@ def test_a_wide_beam_is_exhaustive(length_penalty, more):
         check(answer, clip, expected, search)
 
 
-@pytest.mark.backends
-@pytest.mark.parametrize("beam_width, length_penalty", [(1, 0.0), (2, 0.6), (5, 1.0), (5, 0.0)])
+@pytest.mark.parametrize(
+    "beam_width, length_penalty",
+    [(1, 0.0), (2, 0.6), pytest.param(5, 1.0, marks=_BACKENDS), (5, 0.0)],
+)
 def test_a_narrow_beam_is_as_defined(beam_width, length_penalty):
     for seed, min_words in ((0, 0), (2, 3)):
         search = settings(beam_width=beam_width, length_penalty=length_penalty, min_words=min_words)
@@ -149,7 +151,7 @@ def test_width_one_is_greedy():
     assert list(words[: len(said) - 1]) == said[1:]
 
 
-@pytest.mark.backends
+@_BACKENDS
 def test_equal_scores_go_by_slot_and_token():
     """Every token has probability 1/8; PyTorch's top_k does not say which of them comes first."""
     decoder, features = WordTableDecoder(8, FEATURES, scale=0.0), clips(2)
@@ -164,7 +166,6 @@ def test_equal_scores_go_by_slot_and_token():
             np.testing.assert_allclose(answer["scores"][clip], scores, rtol=1e-6)
 
 
-@pytest.mark.backends
 def test_the_end_may_be_the_first_word():
     decoder, features = WordTableDecoder(9, FEATURES, logits=20.0 * np.eye(9)[2]), clips(2)
     answer = run(decoder, features, settings())
@@ -174,7 +175,6 @@ def test_the_end_may_be_the_first_word():
     assert (answer["attention_weights"][:, 0, 1:] == 0).all()
 
 
-@pytest.mark.backends
 def test_unsayable_tokens_keep_their_probability():
     """Start, padding and unknown take nearly all of it, and are not said all the same."""
     likely = 25.0 * (np.eye(9)[0] + np.eye(9)[1] + np.eye(9)[3])
@@ -188,7 +188,7 @@ def test_unsayable_tokens_keep_their_probability():
     assert (with_unknown["token_ids"] == 3).any()
 
 
-@pytest.mark.backends
+@_BACKENDS
 def test_words_of_probability_zero_leave_slots_empty():
     logits = np.where(np.arange(9) >= 5, -math.inf, 0.0)
     decoder, features = WordTableDecoder(9, FEATURES, logits=logits), clips(1)
@@ -215,7 +215,7 @@ class _Watched:
         return self.decoder.step(token_ids, states, features, projected=projected, **more)
 
 
-@pytest.mark.backends
+@_BACKENDS
 def test_beams_share_their_clips_features():
     """Also where `keras.ops.while_loop` traces its body: what a step gets is all there is."""
     watched, features = _Watched(WordTableDecoder(9, FEATURES)), clips(2)
@@ -232,9 +232,8 @@ def test_the_search_stops_when_all_captions_are_finished():
     assert len(watched.steps) == 3  # two words and the end
 
 
-@pytest.mark.backends
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch runs it eagerly only")
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=_BACKENDS)])
 def test_a_graph_answers_as_eager_execution(compiled):
     """In TensorFlow with the batch and the regions left open, and also by XLA; `jax.jit`."""
     decoder = WordTableDecoder(20, FEATURES, seed=8)
@@ -261,7 +260,7 @@ def test_a_graph_answers_as_eager_execution(compiled):
             np.testing.assert_allclose(found, values, atol=1e-5)
 
 
-@pytest.mark.backends
+@_BACKENDS
 def test_masked_regions_do_not_count():
     decoder, features = WordTableDecoder(12, FEATURES, seed=9), clips(2)
     mask = np.array([[True, True, False, True], [True, False, False, True]])
@@ -276,16 +275,17 @@ def test_masked_regions_do_not_count():
     assert (np.moveaxis(answer["attention_weights"], 3, 1)[~mask] == 0).all()
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize(
     "arguments",
     [
-        {},
-        {"attention": "content", "attention_units": 4, "deep_output": "reference"},
-        {"context": "average"},
-        {"context": "first_step"},
+        pytest.param({}, id="state", marks=_BACKENDS),
+        pytest.param(
+            {"attention": "content", "attention_units": 4, "deep_output": "reference"},
+            id="content",
+        ),
+        pytest.param({"context": "average"}, id="average"),
+        pytest.param({"context": "first_step"}, id="first_step", marks=_BACKENDS),
     ],
-    ids=["state", "content", "average", "first_step"],
 )
 def test_a_caption_decoder_is_searched_as_defined(arguments):
     """Its beams share the features; the definition gives each caption a copy of its own."""

@@ -59,6 +59,14 @@ FRAME_FORMS = [
     "hierarchical_conv_attention_base",
 ]
 FORMS = [*FRAME_FORMS, "lstm_base", "temporal_attention_base"]
+# On the other backends, where each new loop is compiled, one of each recurrence runs alone.
+ON_TENSORFLOW = keras.config.backend() == "tensorflow"
+ELSEWHERE = ["soft_attention_small", "max_pooled_lstm_small", "temporal_attention_base"]
+OTHERS = ["ensemble", "c3d_small", "conv_attention_reference", "soft_attention_reference"]
+SHAPES = SIZES if ON_TENSORFLOW else [*ELSEWHERE, *OTHERS]
+TRAINED = FORMS if ON_TENSORFLOW else [*ELSEWHERE, "hierarchical_conv_attention_base"]
+PADDED = FRAME_FORMS if ON_TENSORFLOW else ELSEWHERE[:2]
+SAVED = ELSEWHERE[:2] if ON_TENSORFLOW else ELSEWHERE[:1]
 NAMES = ["wave", "jump", "run"]
 BATCH, FRAMES, HEIGHT, WIDTH, FEATURES = 4, 5, 3, 2, 7
 # The shape of one clip's input, by its name.
@@ -119,7 +127,7 @@ def test_the_table_of_sizes_covers_the_registry():
     assert sorted([*SIZES, *captioners]) == glimpse.list_models()
 
 
-@pytest.mark.parametrize("name", SIZES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_outputs_have_the_shapes_and_sums_of_the_contract(name):
     model = make(name)
     outputs = {key: numpy(value) for key, value in model(model_inputs(model)).items()}
@@ -139,7 +147,7 @@ def test_outputs_have_the_shapes_and_sums_of_the_contract(name):
         np.testing.assert_allclose(maps.reshape(BATCH, shape[0], -1).sum(-1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", FRAME_FORMS)
+@pytest.mark.parametrize("name", PADDED)
 def test_padding_with_masked_frames_changes_nothing(name):
     model = make(name)
     short = model(clips())
@@ -153,7 +161,7 @@ def test_padding_with_masked_frames_changes_nothing(name):
     np.testing.assert_allclose(step_logits, numpy(short["step_logits"]), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", TRAINED)
 def test_training_lowers_the_loss_and_reaches_every_weight(name):
     keras.utils.set_random_seed(1)
     model = make(name, dropout=0.0)
@@ -186,9 +194,7 @@ def test_config_round_trip_and_names(name):
     assert again.label_names == NAMES and again.sampling["num_frames"] == 5
 
 
-@pytest.mark.parametrize(
-    "name", ["soft_attention_small", "soft_attention_base", "max_pooled_lstm_small"]
-)
+@pytest.mark.parametrize("name", SAVED)
 def test_a_fresh_process_loads_the_file_and_answers_bit_for_bit(name, tmp_path):
     model = make(name)
     answer = {key: numpy(value) for key, value in model.predict(clips(), verbose=0).items()}
@@ -315,6 +321,7 @@ def test_average_pooling_is_attention_held_uniform():
     )
 
 
+@pytest.mark.skipif(not ON_TENSORFLOW, reason="shapes are the same on every backend")
 @pytest.mark.parametrize(
     ("name", "count"),
     [

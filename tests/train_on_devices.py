@@ -54,17 +54,13 @@ RUNS = {
         "decoupled_weight_decay": True,
         "weight_decay": 0.1,
     },
-    "adadelta": {
-        "model": "softmax_regression",
-        "model_options": NO_DROPOUT,
-        "optimizer": "adadelta",
-        "learning_rate": 1.0,
-    },
     "several_labels": {
         "model": "softmax_regression",
         "model_options": {**NO_DROPOUT, "multi_label": True},
         "monitor": "auc",
         "batch_size": 3,
+        "optimizer": "adadelta",
+        "learning_rate": 1.0,
     },
     "two_inputs": {
         "model": "temporal_attention_small",
