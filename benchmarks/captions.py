@@ -97,10 +97,11 @@ class CaptionRuns:
         options = "no_encoder" if row.changes == _NO_ENCODER else "encoder"
         run = self.folder / "runs" / f"{row.recipe}_{options}_{seed}"
         path = run / "test.json"
+        recipe_path = RECIPES / f"tiny_actions_captioner_{row.recipe}.flags"
+        config = read_caption_recipe(recipe_path, seed=seed, **changes)
+        # A run that is done is returned at once; one of other choices is refused.
+        trained = train_captioner(self.index.folder, run, config, resume=True)
         if not path.exists():
-            recipe_path = RECIPES / f"tiny_actions_captioner_{row.recipe}.flags"
-            config = read_caption_recipe(recipe_path, seed=seed, **changes)
-            trained = train_captioner(self.index.folder, run, config, resume=True)
             model = load_model(run / "best.keras")
             sampling = WindowSampling(**model.sampling)
             evaluated = evaluate_captioner(model, self.index, "test", sampling, self.truth)
@@ -139,7 +140,6 @@ def main(argv):
     for title in titles:
         if title not in ROWS:
             raise app.UsageError(f"--rows: {title!r} is none of {'; '.join(ROWS)}.")
-    changes = {"epochs": _EPOCHS.value} if _EPOCHS.value else {}
     runs, measured = {}, {}
     for number, seed in enumerate(int(seed) for seed in _SEEDS.value):
         for title in titles:
@@ -148,6 +148,9 @@ def main(argv):
                 continue
             if row.train_clips not in runs:
                 runs[row.train_clips] = CaptionRuns(_OUTPUT.value, row.train_clips)
+            # As many updates of fewer clips.
+            epochs = (_EPOCHS.value or 0) * _TRAIN_CLIPS // row.train_clips
+            changes = {"epochs": epochs} if epochs else {}
             found = runs[row.train_clips].results(row, seed, **changes)
             measured.setdefault(title, []).append(found)
     stamp = next(iter(measured.values()))[0]["stamp"]

@@ -14,7 +14,7 @@ from glimpse.trained_model import load_attended_backbone, load_trained_model
 DATA_HELP = "Folder of the data set that the files belong to."
 
 
-def load_answerers(models, backbone=None, kinds=("classifier",)):
+def load_answerers(models, backbone=None, kinds=("classifier",), min_words=0):
     """Returns an answerer for each model that `--model` names, by a short name for each.
 
     That of a classifier is a `VideoAnswerer`, that of a captioner a `VideoCaptionAnswerer`.
@@ -23,6 +23,7 @@ def load_answerers(models, backbone=None, kinds=("classifier",)):
         models: The values of `--model`.
         backbone: That of `--backbone`, or None.
         kinds: What the models may be, as in `load_trained_model`.
+        min_words: Fewest words of a captioner's sentences.
 
     Raises:
         ValueError: If a model is given twice or cannot be loaded.
@@ -33,15 +34,15 @@ def load_answerers(models, backbone=None, kinds=("classifier",)):
     if len(set(names)) < len(names):
         raise ValueError("--model: the same model is given twice.")
     return {
-        name: _load_answerer(model, backbone, kinds)
+        name: _load_answerer(model, backbone, kinds, min_words)
         for name, model in zip(names, models, strict=True)
     }
 
 
-def _load_answerer(model, backbone, kinds):
+def _load_answerer(model, backbone, kinds, min_words):
     loaded, needed = load_trained_model(model, backbone, kinds)
     if isinstance(loaded, CaptionTraining):
-        return VideoCaptionAnswerer(loaded, needed)
+        return VideoCaptionAnswerer(loaded, needed, min_words=min_words)
     return VideoAnswerer(loaded, needed, attended_backbone=load_attended_backbone(model))
 
 

@@ -15,8 +15,9 @@ def masked_softmax(scores, mask=None):
         Of the shape of `scores`; 0 where the mask is False, so a row without a real place is 0.
     """
     if mask is not None:
+        # The lowest finite numbers, so that no real score stands below them.
         is_half = keras.backend.standardize_dtype(scores.dtype) == "float16"
-        lowest = -3e4 if is_half else -1e9
+        lowest = -65504.0 if is_half else -3.38e38
         scores = ops.where(mask, scores, ops.full_like(scores, lowest))
     # Not `ops.softmax`, which warns where there is one place.
     peak = ops.stop_gradient(ops.max(scores, axis=-1, keepdims=True))

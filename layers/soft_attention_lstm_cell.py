@@ -337,5 +337,6 @@ def check_dropout_rate(name, rate):
 
 def check_positive_integer(name, value):
     """Raises a ValueError that names the argument unless its value is 1, 2, ..."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or value < 1:
         raise ValueError(f"`{name}` must be an integer of at least 1; received {value!r}.")

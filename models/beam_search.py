@@ -1,8 +1,11 @@
 """Beam search in the graph: the best captions that a decoder can say, word by word."""
 
 import math
+import numbers
 
 from keras import ops
+
+from glimpse.layers.soft_attention_lstm_cell import check_positive_integer
 
 
 def beam_search(
@@ -15,7 +18,7 @@ def beam_search(
     length_penalty=0.0,
     min_words=0,
     padding_token_id=0,
-    unknown_token_id=None,
+    unknown_token_id=3,
     features_mask=None,
 ):
     """Returns the `beam_width` best captions that were found for each clip, best first.
@@ -53,7 +56,8 @@ def beam_search(
             captions, 1 nearly means per word.
         min_words: Captions of fewer words, the end not counted, are not ended.
         padding_token_id: What fills `token_ids` after the end.
-        unknown_token_id: The token of unknown words, or None where there is none.
+        unknown_token_id: The token of unknown words, which `CaptionVocabulary` gives the id 3, or
+            None where there is none.
         features_mask: `(batch, regions)`, bool, True = real; passed on to the decoder.
 
     Returns:
@@ -67,7 +71,7 @@ def beam_search(
     Raises:
         ValueError: If an argument is out of its range.
     """
-    _check_numbers(beam_width, max_words, min_words, length_penalty)
+    check_search(beam_width, max_words, min_words, length_penalty)
     tokens = {
         "start_token_id": start_token_id,
         "padding_token_id": padding_token_id,
@@ -96,6 +100,11 @@ def beam_search(
             projected=projected,
             training=False,
         )
+        if end_token_id >= logits.shape[-1]:
+            raise ValueError(
+                f"`end_token_id` must be below {logits.shape[-1]}, the number of the decoder's "
+                f"tokens, got {end_token_id}."
+            )
         maps = {
             "attention_weights": _put(maps["attention_weights"], t, attention_weights),
             "gate": _put(maps["gate"], t, gate),
@@ -213,17 +222,20 @@ def _pick_flat(values, places):
     return ops.take(ops.reshape(values, (-1,)), places, axis=0)
 
 
-def _check_numbers(beam_width, max_words, min_words, length_penalty):
-    for name, value in (("beam_width", beam_width), ("max_words", max_words)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"`{name}` must be a positive integer, got {value!r}.")
-    if not isinstance(min_words, int) or not 0 <= min_words <= max_words:
+def check_search(beam_width, max_words, min_words, length_penalty):
+    """Raises ValueError unless these are numbers that `beam_search` can take."""
+    check_positive_integer("beam_width", beam_width)
+    check_positive_integer("max_words", max_words)
+    is_whole = isinstance(min_words, numbers.Integral) and not isinstance(min_words, bool)
+    if not is_whole or not 0 <= min_words <= max_words:
         raise ValueError(
             f"`min_words` must be an integer from 0 to `max_words` = {max_words}, "
             f"got {min_words!r}."
         )
-    if not (0 <= length_penalty < math.inf):
-        raise ValueError(f"`length_penalty` must be at least 0, got {length_penalty!r}.")
+    if not isinstance(length_penalty, numbers.Real) or not 0 <= length_penalty < math.inf:
+        raise ValueError(
+            f"`length_penalty` must be a number of at least 0, got {length_penalty!r}."
+        )
 
 
 def _never_said(tokens, end_token_id):

@@ -37,9 +37,17 @@ def read_captions(found, vocabulary):
     Args:
         found: The search's dict, as NumPy arrays.
         vocabulary: The `CaptionVocabulary`.
+
+    Raises:
+        ValueError: If a score is NaN: what the model looks at, or its weights, are not finite.
     """
     captions = []
     for clip, scores in enumerate(found["scores"]):
+        if np.isnan(scores).any():
+            raise ValueError(
+                f"the model gives no caption of clip {clip} of the batch a score: what it looks at "
+                "is NaN or infinite, or its weights are; then train it anew."
+            )
         captions.append([])
         for beam, score in enumerate(scores):
             if np.isneginf(score):

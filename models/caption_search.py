@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from glimpse.layers.soft_attention_lstm_cell import check_positive_integer
 from glimpse.models.caption import read_captions
 
 
@@ -34,13 +35,26 @@ class CaptionSearch(keras.Model):
             clips: What the model looks at, one row a clip, an array.
             mask: `(batch, frames)`, True where the frame is real, or None.
             batch_size: Clips that are searched at once.
+
+        Raises:
+            ValueError: If the clips or the mask have another shape than the model's, are no
+                numbers, or make scores that are no numbers.
         """
+        check_positive_integer("batch_size", batch_size)
         clips = np.asarray(clips)
-        if not clips.size:
-            raise ValueError(f"there must be clips to describe; received shape {clips.shape}.")
-        inputs = {"clips": clips} if mask is None else {"clips": clips, "mask": np.asarray(mask)}
+        if clips.dtype.kind in "OSUmM":
+            raise ValueError(
+                f"the clips to describe must be an array of numbers; received {clips.dtype}. For "
+                "video files there is glimpse.pipelines.VideoCaptionAnswerer."
+            )
         if not self.model.built:
             self.model.build(clips.shape)
+        mask = None if mask is None else np.asarray(mask, bool)
+        # Keras traces a second shape with open axes, which no check within would refuse.
+        self.model.check_clips(clips.shape, None if mask is None else mask.shape)
+        if not len(clips):
+            raise ValueError(f"there must be clips to describe; received shape {clips.shape}.")
+        inputs = {"clips": clips} if mask is None else {"clips": clips, "mask": mask}
         return read_captions(self._predict(inputs, batch_size), self.model.vocabulary)
 
     def _predict(self, inputs, batch_size):

@@ -92,9 +92,10 @@ class CaptionTraining(GazeTraining):
         """
         # Not an attribute in Keras's eyes, which would count the search among the model's layers.
         searches = vars(self).setdefault("_searches", {})
-        key = tuple(sorted(options.items()))
+        settings = self.search_settings(**options)
+        key = tuple(settings.values())
         if key not in searches:
-            searches[key] = CaptionSearch(self, **options).captions
+            searches[key] = CaptionSearch(self, **settings).captions
         return searches[key](clips, features_mask, batch_size)
 
     def read_inputs(self, inputs, mask=None):

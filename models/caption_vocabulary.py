@@ -2,6 +2,7 @@
 
 import collections
 import collections.abc
+import numbers
 
 SPECIAL_TOKENS = ("<pad>", "<start>", "<end>", "<unk>")
 
@@ -68,11 +69,12 @@ class CaptionVocabulary(collections.abc.Sequence):
             min_count: How often a word must stand in them all, at least 1; a rarer one is unknown.
 
         Raises:
-            ValueError: If `min_count` is below 1, no word is left or a word is a special token.
+            ValueError: If `min_count` is below 1, no word is left, a word is a special token, or a
+                caption is no list of words.
         """
         if not (isinstance(min_count, int) and min_count >= 1):
             raise ValueError(f"`min_count` must be an integer of at least 1; got {min_count!r}.")
-        counts = collections.Counter(word for words in token_lists for word in words)
+        counts = collections.Counter(word for words in token_lists for word in _words_of(words))
         special = [token for token in SPECIAL_TOKENS if token in counts]
         if special:
             raise ValueError(f"captions must not hold the special token {special[0]} as a word.")
@@ -90,11 +92,10 @@ class CaptionVocabulary(collections.abc.Sequence):
         Start and end are not added.
 
         Raises:
-            ValueError: If the words are one text, or one of them is `<pad>`, `<start>` or `<end>`.
+            ValueError: If the words are no list of texts, or one of them is `<pad>`, `<start>` or
+                `<end>`.
         """
-        if isinstance(words, str):
-            raise ValueError(f"`words` must be a list of words; received the text {words!r}.")
-        words = list(words)
+        words = _words_of(words)
         for word in words:
             if word in SPECIAL_TOKENS[: self.unknown_token_id]:
                 raise ValueError(f"`words` must not hold {word}: it is no word of a caption.")
@@ -111,10 +112,10 @@ class CaptionVocabulary(collections.abc.Sequence):
         """
         words = []
         for token_id in ids:
-            if token_id != int(token_id) or not 0 <= token_id < len(self.tokens):
+            if not isinstance(token_id, numbers.Integral) or not 0 <= token_id < len(self.tokens):
                 raise ValueError(
-                    f"token id {token_id} is out of range: the vocabulary holds "
-                    f"{len(self.tokens)} tokens, 0 to {len(self.tokens) - 1}."
+                    f"token ids must be integers from 0 to {len(self.tokens) - 1}, for the "
+                    f"vocabulary holds {len(self.tokens)} tokens; received {token_id!r}."
                 )
             if token_id == self.end_token_id:
                 break
@@ -137,3 +138,14 @@ class CaptionVocabulary(collections.abc.Sequence):
 
     def __hash__(self):
         return hash(self.tokens)
+
+
+def _words_of(caption):
+    """The words of a caption as a list; a text would be taken for a list of letters."""
+    words = caption if isinstance(caption, str) else list(caption)
+    if isinstance(words, str) or not all(isinstance(word, str) for word in words):
+        raise ValueError(
+            f"a caption must be a list of words; received {words!r}. "
+            "glimpse.pipelines.caption_tokens.tokenize_caption cuts a text into words."
+        )
+    return words

@@ -11,7 +11,7 @@ from glimpse.layers.clip_encoder import ClipEncoder
 from glimpse.layers.gated_caption_decoder import GatedCaptionDecoder
 from glimpse.layers.shape_checks import check_shape
 from glimpse.layers.soft_attention_lstm_cell import check_positive_integer
-from glimpse.models.beam_search import beam_search
+from glimpse.models.beam_search import beam_search, check_search
 from glimpse.models.caption_training import CaptionTraining, check_token_ids
 from glimpse.models.caption_vocabulary import CaptionVocabulary
 
@@ -244,33 +244,44 @@ class VideoCaptioner(CaptionTraining):
             features_mask: `(batch, frames)`, True where the frame is real.
             training: Whether it is called to train.
         """
-        frames, height, width, size = self._map_shape
-        sizes = {"frames": frames, "height": height, "width": width, "features": size}
-        check_shape("features", features.shape, _AXES, **sizes)
-        if features_mask is not None:
-            axes = {"batch": features.shape[0], "frames": features.shape[1]}
-            check_shape("features_mask", features_mask.shape, "(batch, frames)", **axes)
+        self.check_clips(features.shape, None if features_mask is None else features_mask.shape)
         if self.clip_encoder is not None:
             features = self.clip_encoder(features, mask=features_mask, training=training)
         batch, frames, height, width, size = ops.shape(features)
         return ops.reshape(features, (batch, frames * height * width, size))
 
-    def beam_search(
-        self,
-        features,
-        features_mask=None,
-        beam_width=None,
-        max_words=None,
-        length_penalty=None,
-        min_words=0,
-    ):
+    def check_clips(self, shape, mask_shape=None):
+        """Raises ValueError unless features, and their mask if any, are of the shape it reads."""
+        frames, height, width, size = self._map_shape
+        sizes = {"frames": frames, "height": height, "width": width, "features": size}
+        check_shape("features", shape, _AXES, **sizes)
+        if mask_shape is not None:
+            axes = {"batch": shape[0], "frames": shape[1]}
+            check_shape("features_mask", mask_shape, "(batch, frames)", **axes)
+
+    def search_settings(self, beam_width=None, max_words=None, length_penalty=None, min_words=0):
+        """Returns what decides the search, as arguments of `beam_search`; None: the model's.
+
+        Raises:
+            ValueError: If a number is out of its range.
+        """
+        settings = {
+            "beam_width": self.beam_width if beam_width is None else beam_width,
+            "max_words": self.max_words if max_words is None else max_words,
+            "length_penalty": self.length_penalty if length_penalty is None else length_penalty,
+            "min_words": min_words,
+        }
+        check_search(**settings)
+        return settings
+
+    def beam_search(self, features, features_mask=None, **options):
         """Returns what `glimpse.models.beam_search` finds, with maps over frames.
 
         Args:
             features: `(batch, frames, height, width, features)`.
             features_mask: `(batch, frames)`, True where the frame is real.
-            beam_width, max_words, length_penalty: Of the search; default: the model's.
-            min_words: Captions of fewer words are not ended.
+            **options: `beam_width`, `max_words`, `length_penalty` (default: the model's) and
+                `min_words`: captions of fewer words are not ended.
 
         Returns:
             The dict of `beam_search`, with `attention_weights (batch, beams, words, frames,
@@ -282,15 +293,12 @@ class VideoCaptioner(CaptionTraining):
         found = beam_search(
             self.decoder,
             self.encode(features, features_mask, training=False),
-            self.beam_width if beam_width is None else beam_width,
-            self.max_words if max_words is None else max_words,
             start_token_id=self.vocabulary.start_token_id,
             end_token_id=self.vocabulary.end_token_id,
-            length_penalty=self.length_penalty if length_penalty is None else length_penalty,
-            min_words=min_words,
             padding_token_id=self.vocabulary.padding_token_id,
             unknown_token_id=self.vocabulary.unknown_token_id,
             features_mask=_mask_of_regions(features, features_mask),
+            **self.search_settings(**options),
         )
         maps = found["attention_weights"]
         shape = (*ops.shape(maps)[:3], *ops.shape(features)[1:4])

@@ -101,6 +101,19 @@ class VideoDescriber(CaptionTraining):
             attention_override=attention_override,
         )
 
+    def check_clips(self, shape, mask_shape=None):
+        """Raises ValueError unless frames, and their mask if any, are of a shape that it reads."""
+        check_shape("frames", shape, _AXES, channels=3)
+        # What a backbone makes of a size is asked once: it may be traced for it.
+        maps = vars(self).setdefault("_map_shapes", {})
+        if shape[2:] not in maps:
+            maps[shape[2:]] = self.backbone.compute_output_shape((None, *shape[2:]))[1:]
+        self.captioner.check_clips((*shape[:2], *maps[shape[2:]]), mask_shape)
+
+    def search_settings(self, **options):
+        """As `VideoCaptioner.search_settings`."""
+        return self.captioner.search_settings(**options)
+
     def extract_features(self, frames, training=False):
         """Returns the backbone's maps `(batch, frames, map_height, map_width, features)`."""
         check_shape("frames", frames.shape, _AXES, channels=3)

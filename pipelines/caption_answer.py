@@ -52,7 +52,8 @@ class VideoCaptionAnswerer:
             place of the model's own.
 
     Raises:
-        ValueError: If a backbone is missing or superfluous, or the sampling is unknown.
+        ValueError: If a backbone is missing or superfluous, the sampling is unknown, or a number
+            of the search is out of its range.
     """
 
     def __init__(self, model, backbone=None, sampling=None, batch_size=16, **options):
@@ -73,6 +74,7 @@ class VideoCaptionAnswerer:
         self.backbone = BackboneFunction(backbone, batch_size=batch_size)
         self.sampling = sampling
         self.options = {name: value for name, value in options.items() if value is not None}
+        model.search_settings(**self.options)
 
     def answer(self, path, segment=None):
         """Returns the `VideoCaptions` of a file, or of a `Segment` of it.
@@ -92,12 +94,12 @@ class VideoCaptionAnswerer:
                 f"{path}: the backbone {self.backbone.backbone.name} gives features that are NaN "
                 "or infinite: its weights are damaged, or its numbers too large."
             )
-        (captions,) = self.captioner.caption(features[np.newaxis], **self.options)
+        try:
+            (captions,) = self.captioner.caption(features[np.newaxis], **self.options)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         if not captions or not np.isfinite(captions[0].score):
-            raise ValueError(
-                f"{path}: the model gives no caption a score, though the features are finite: its "
-                "weights are not, or too large; train it anew."
-            )
+            raise ValueError(f"{path}: the model gives no caption a score; train it anew.")
         return VideoCaptions(
             path=str(path),
             captions=tuple(captions),
@@ -126,8 +128,8 @@ class VideoCaptionAnswerer:
         caption, truth = answer.captions[which], truth or {}
         if not caption.words:
             raise ValueError(
-                f"{answer.path}: the model's caption has no word, so no gaze; ask for some "
-                "(--min_words=1)."
+                f"{answer.path}: the model's caption has no word, so no gaze; ask for some, by "
+                "`min_words=1`."
             )
         boxes, is_real = None, answer.frame_indices != BLACK_STEP
         if "figures" in truth:

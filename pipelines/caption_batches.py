@@ -8,8 +8,6 @@ import tensorflow as tf
 
 from glimpse.pipelines.clip_features import ClipFeatures
 
-_START, _END, _UNKNOWN = 1, 2, 3
-
 
 class CaptionBatches:
     """All captions of a `CaptionSet` in batches of about one length.
@@ -53,9 +51,9 @@ class CaptionBatches:
         shape = (self.num_captions, self._lengths.max())
         self._inputs, self._targets = np.zeros(shape, "int32"), np.zeros(shape, "int32")
         for number, ids in enumerate(encoded):
-            self._inputs[number, : len(ids) + 1] = [_START, *ids]
-            self._targets[number, : len(ids) + 1] = [*ids, _END]
-        self.unknown_words = int((self._targets == _UNKNOWN).sum())
+            self._inputs[number, : len(ids) + 1] = [vocabulary.start_token_id, *ids]
+            self._targets[number, : len(ids) + 1] = [*ids, vocabulary.end_token_id]
+        self.unknown_words = int((self._targets == vocabulary.unknown_token_id).sum())
 
     def shuffled(self, batch_size, seed, first_epoch=0):
         """Returns endless epochs of batches; each depends on its number and the seed only.

@@ -19,7 +19,10 @@ _CHOICES = {
 
 @dataclasses.dataclass(frozen=True)
 class CaptionConfig:
-    """The choices of one training run of a captioner; the defaults are Sharma's thesis, 3.2.2.
+    """The choices of one training run of a captioner.
+
+    The defaults are Sharma's thesis's (3.2.2) where the thesis states them, but for its penalty
+    (lambda 1), which is off unless asked for: the recipes `sharma_msvd_*` are the thesis's whole.
 
     Args:
         model: A captioner of `glimpse.list_models("captioner*")`.

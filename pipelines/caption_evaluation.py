@@ -58,13 +58,11 @@ def evaluate_captioner(
         ValueError: If the split has no captions, the model does not fit the features, or a feature
             or an answer is not finite.
     """
+    given = {name: value for name, value in search.items() if value is not None}
+    search = model.search_settings(**given)
     sampling = dataclasses.replace(sampling, flips=False)
     captions = read_captions(index, split, min_video_frames=sampling.min_video_frames)
     features = ClipFeatures(index, captions.clips, sampling)
-    search = {
-        name: getattr(model, name, 0) if search.get(name) is None else search[name]
-        for name in ("beam_width", "max_words", "length_penalty", "min_words")
-    }
     answers = _answers(model, features, captions.clips, search, batch_size, progress)
     clips = [
         {
@@ -115,7 +113,12 @@ def _answers(model, features, clips, search, batch_size, progress):
     answers, total = [], math.ceil(len(clips) / batch_size)
     batches = features.in_order(batch_size)
     for batch in tqdm(batches, f"describing by {model.name}", total, disable=not progress):
-        answers += model.caption(batch, **search)
+        try:
+            answers += model.caption(batch, **search)
+        except ValueError:
+            for number in range(len(answers), min(len(answers) + batch_size, len(clips))):
+                features.check_finite(number)
+            raise
     for number, (clip, answer) in enumerate(zip(clips, answers, strict=True)):
         if not answer or not all(math.isfinite(caption.score) for caption in answer):
             features.check_finite(number)

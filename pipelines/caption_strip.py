@@ -173,7 +173,9 @@ def _draw_word(canvas, gaze, number):
     if found is not None:
         mass, uniform = found[0][number], found[1]
         note = f"on the actor {mass:.0%}"
-        note += f" ({mass / uniform:.1f}×)" if uniform > 0 else ""
+        if uniform > 0:
+            factor = mass / uniform
+            note += f" ({factor:.0f}×)" if factor >= 10 else f" ({factor:.1f}×)"
         canvas.text(MARGIN, y, note, 22, GREY, room=room)
 
 

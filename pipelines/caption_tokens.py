@@ -75,8 +75,8 @@ def tokenize_caption(text):
     """
     if not isinstance(text, str):
         raise ValueError(f"text must be a string, got {type(text).__name__}: {text!r}.")
-    text = unicodedata.normalize("NFC", text.lower()).translate(_SAME_AS_ASCII)
-    text = _INVISIBLE.sub("", text)
+    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text.lower()))
+    text = text.translate(_SAME_AS_ASCII)
     text = "".join(" " if unicodedata.category(c) in _BLANK_CATEGORIES else c for c in text)
     words = _cut(text)
     # Only words with marks in them may still be cut.

@@ -1,7 +1,9 @@
 """The captioner that a `CaptionConfig` describes."""
 
 import dataclasses
+import difflib
 
+from glimpse.models import list_models
 from glimpse.pipelines.model_building import create_configured, make_optimizer
 
 _TOLD_ELSEWHERE = ("name", "trainable", "dtype", "vocabulary", "sampling")
@@ -19,10 +21,13 @@ def make_captioner(config, vocabulary):
     """
     # What its answers are sampled by: mirrored windows are for training.
     sampling = dataclasses.replace(config.window_sampling, flips=False)
-    if not config.model.startswith("captioner"):
+    captioners = list_models("captioner*")
+    if config.model not in captioners:
+        nearest = difflib.get_close_matches(config.model, captioners, 1)
         raise ValueError(
-            f"--model={config.model}: is no captioner; `glimpse models --pattern='captioner*'` "
-            "lists them."
+            f"--model={config.model}: is no captioner"
+            + (f"; the nearest is {nearest[0]}" if nearest else "")
+            + ". `glimpse models --pattern='captioner*'` lists them."
         )
     return create_configured(
         config,

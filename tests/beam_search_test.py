@@ -314,11 +314,14 @@ def test_min_words_and_max_words_bound_the_length():
 @pytest.mark.parametrize(
     "wrong, words",
     [
-        ({"beam_width": 0}, "`beam_width` must be a positive integer, got 0"),
-        ({"max_words": 2.5}, "`max_words` must be a positive integer, got 2.5"),
+        ({"beam_width": 0}, "`beam_width` must be an integer of at least 1; received 0"),
+        ({"beam_width": True}, "`beam_width` must be an integer of at least 1; received True"),
+        ({"max_words": 2.5}, "`max_words` must be an integer of at least 1; received 2.5"),
         ({"min_words": 7}, "`min_words` must be an integer from 0 to `max_words` = 6, got 7"),
-        ({"length_penalty": -0.5}, "`length_penalty` must be at least 0, got -0.5"),
-        ({"length_penalty": math.nan}, "`length_penalty` must be at least 0, got nan"),
+        ({"length_penalty": -0.5}, "`length_penalty` must be a number of at least 0, got -0.5"),
+        ({"length_penalty": math.nan}, "`length_penalty` must be a number of at least 0, got nan"),
+        ({"length_penalty": "1"}, "`length_penalty` must be a number of at least 0, got '1'"),
+        ({"end_token_id": 9}, "`end_token_id` must be below 9, the number of the .*, got 9"),
         ({"end_token_id": None}, "`end_token_id` must be a token id, at least 0, got None"),
         ({"unknown_token_id": -1}, "`unknown_token_id` must be a token id, at least 0, got -1"),
     ],
@@ -326,6 +329,13 @@ def test_min_words_and_max_words_bound_the_length():
 def test_wrong_arguments_are_refused(wrong, words):
     with pytest.raises(ValueError, match=words):
         beam_search(WordTableDecoder(9, FEATURES), clips(1), **settings(**wrong))
+
+
+def test_the_arguments_of_the_contract_alone_say_no_special_token():
+    decoder = WordTableDecoder(9, FEATURES, logits=25.0 * np.eye(9)[3])
+    said = beam_search(decoder, clips(2), np.int64(4), 5, 1, 2)["token_ids"]
+    said = keras.ops.convert_to_numpy(said)
+    assert said.shape == (2, 4, 5) and not np.isin(said, [1, 3]).any()
 
 
 def test_features_of_another_rank_are_refused():

@@ -155,6 +155,15 @@ def test_flags_of_the_search_reach_it(model, describer, clips, capsys):
     assert all(len(caption["words"]) >= 3 for caption in found)
 
 
+def test_numbers_of_the_search_out_of_range_are_one_line(model, clips, capsys):
+    for flag, words in (
+        ("--min_words=9", "`min_words` must be an integer from 0 to `max_words` = 5, got 9"),
+        ("--length_penalty=nan", "`length_penalty` must be a number of at least 0, got nan"),
+    ):
+        assert run_command("caption", f"--model={model}", flag, clips / "long.mp4") == 1
+        assert capsys.readouterr().err == f"glimpse caption: {words}.\n"
+
+
 def test_more_sentences_than_beams_are_refused(model, clips, capsys):
     path = clips / "long.mp4"
     assert run_command("caption", f"--model={model}", "--num_captions=9", path) == 1
@@ -200,7 +209,9 @@ def test_explain_draws_a_strip_for_each_model_and_a_page(model, clips, tmp_path,
 def test_damaged_weights_are_told_from_a_caption(describer, clips):
     damaged = make_captioner()
     damaged.set_weights([np.full_like(weight, np.nan) for weight in damaged.get_weights()])
-    with pytest.raises(ValueError, match="gives no caption a score"):
+    with pytest.raises(
+        ValueError, match="long.mp4: the model gives no caption of clip 0 .* a score"
+    ):
         VideoCaptionAnswerer(damaged, describer.backbone).answer(clips / "long.mp4")
     with pytest.raises(VideoError, match="broken.mp4"):
         VideoCaptionAnswerer(describer).answer(clips / "broken.mp4")

@@ -93,6 +93,14 @@ def test_attention_on_the_actor_is_a_share_of_all_frames():
     assert shown in drawn_texts(caption_strip_canvas(gaze))
 
 
+def test_the_largest_share_on_the_actor_is_written_out():
+    attention = np.zeros((3, 8, 3, 5))
+    attention[:, 0, 1, 2] = 1
+    boxes = np.tile([60.0, 30.0, 90.0, 60.0], (8, 1))
+    gaze = make_caption_gaze(8, size=(90, 150), attention=attention, boxes=boxes)
+    assert drawn_texts(caption_strip_canvas(gaze)).count("on the actor 100% (15×)") == 3
+
+
 def test_black_frames_are_counted_and_shown():
     texts = drawn_texts(caption_strip_canvas(make_caption_gaze(8, black=3)))
     assert "3 are black" in texts and texts.count("black") == 3

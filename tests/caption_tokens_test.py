@@ -96,9 +96,12 @@ def test_words(text, words):
 
 
 def test_words_joined_by_blanks_are_cut_into_themselves():
-    marks = "aabs tnd'dve  .,:;!?\"`'-()[]{}<>/&|$%#@+=n’“”…—\n\t\x00é🐶م\u200d\u200e\u0301"
+    marks = (
+        "aabs tnd'dve  .,:;!?\"`'-()[]{}<>/&|$%#@+=n’“”…—\n\t\x00é🐶م\u200d\u200e\u0301\u2060\ufeff"
+    )
     generator = random.Random(0)
     texts = [text for text, *_ in SAME + DIFFERENT]
+    texts += ["cafe\ufeff\u0301", "\ufeffa\ufeff\u0301's\u200d-"]
     texts += ["".join(generator.choices(marks, k=generator.randrange(25))) for _ in range(400)]
     for text in texts:
         words = tokenize_caption(text)

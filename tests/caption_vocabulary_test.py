@@ -1,5 +1,7 @@
 """The vocabulary of captions: its order, its round trip, and what it refuses."""
 
+import math
+
 import pytest
 
 from glimpse.models import CaptionVocabulary
@@ -75,6 +77,8 @@ def test_a_vocabulary_without_what_it_needs_is_refused(tokens, words):
         (CAPTIONS, 4, "no word stands 4 times.*7 different"),
         ([], 1, "no word stands"),
         ([["a", "<end>"]], 1, "special token <end>"),
+        (["dog", "cat"], 1, "must be a list of words; received 'dog'"),
+        ([["a", 7]], 1, "must be a list of words"),
     ],
 )
 def test_captions_that_give_none_are_refused(captions, min_count, words):
@@ -82,10 +86,10 @@ def test_captions_that_give_none_are_refused(captions, min_count, words):
         CaptionVocabulary.from_captions(captions, min_count)
 
 
-@pytest.mark.parametrize("token_id", [11, -1, 4.5])
+@pytest.mark.parametrize("token_id", [11, -1, 4.5, math.nan, None])
 def test_ids_out_of_range_are_refused(token_id):
     vocabulary = CaptionVocabulary.from_captions(CAPTIONS)
-    with pytest.raises(ValueError, match=f"{token_id} is out of range.*11 tokens, 0 to 10"):
+    with pytest.raises(ValueError, match=f"from 0 to 10, .* 11 tokens; received {token_id}"):
         vocabulary.decode([4, token_id])
 
 
@@ -93,8 +97,9 @@ def test_what_is_no_caption_is_refused():
     vocabulary = CaptionVocabulary.from_captions(CAPTIONS)
     with pytest.raises(ValueError, match="<start>"):
         vocabulary.encode(["<start>", "a"])
-    with pytest.raises(ValueError, match="list of words.*'a dog'"):
-        vocabulary.encode("a dog")
+    for wrong in ("a dog", [4, 5]):
+        with pytest.raises(ValueError, match="must be a list of words"):
+            vocabulary.encode(wrong)
     assert vocabulary.encode(["<unk>", "a"]) == [3, 4]
 
 

@@ -54,6 +54,7 @@ class Speaker:
 
     name = "speaker"
     beam_width, max_words, length_penalty = 4, 30, 0.0
+    search_settings = VideoCaptioner.search_settings
 
     def __init__(self, index, change=lambda place, text: text, score=-1.0):
         self.texts = {}

@@ -355,6 +355,52 @@ def test_bad_calls_are_named():
     assert len(model.caption(clips(batch=1))) == 1  # what was refused has left nothing broken
 
 
+def test_a_wrong_call_after_a_right_one_is_refused_too():
+    """Keras lets a second shape into what it traced for the first."""
+    for attention in ("state", "content"):
+        model = make_captioner(attention=attention)
+        features, mask = clips(batch=3), np.ones((3, FRAMES), bool)
+        model.caption(features, features_mask=mask)
+        model.caption(features)
+        for wrong, wrong_mask, words in (
+            (features.reshape(3, 2, 3, 2, 5), None, "`features` must be"),
+            (features[:, :, :1], None, "`features` must be"),
+            (features[0], None, "`features` must be"),
+            (features, mask[:, :1], "`features_mask` must be"),
+            (features, mask[:2], "`features_mask` must be"),
+            (np.array(["a.mp4"]), None, "array of numbers.*VideoCaptionAnswerer"),
+            (features[:0], None, "must be clips to describe"),
+            (features * np.nan, None, "no caption of clip 0 of the batch a score"),
+        ):
+            with pytest.raises(ValueError, match=words):
+                model.caption(wrong, features_mask=wrong_mask)
+        assert len(model.caption(features)) == 3
+
+
+def test_wrong_frames_and_numbers_are_refused_after_a_right_call():
+    captioner = VideoCaptioner(VOCABULARY, units=6, embedding_dim=5, max_words=6)
+    model = VideoDescriber(SmallBackbone(), captioner)
+    frames = np.zeros((2, 3, 32, 32, 3), np.uint8)
+    assert len(model.caption(frames)) == 2
+    for wrong, words in (
+        (frames[0], "`frames` must be"),
+        (frames[..., :1], "`frames` must be"),
+        (frames[:, :2], r"`features` must be \(batch, 3, "),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.caption(wrong)
+    for options, words in (
+        ({"batch_size": 0}, "`batch_size`.*0"),
+        ({"beam_width": 0}, "`beam_width`.*0"),
+        ({"min_words": 7}, "`min_words` must be an integer from 0 to `max_words` = 6"),
+        ({"length_penalty": float("nan")}, "`length_penalty`.*nan"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.caption(frames, **options)
+    with pytest.raises(TypeError, match="beams"):
+        model.caption(frames, beams=2)
+
+
 def test_the_registry_tells_captioners_and_classifiers_apart():
     with pytest.raises(ValueError, match="num_classes.*left out.*captioner_base.*3"):
         glimpse.create_model("captioner_base", 3, vocabulary=VOCABULARY)

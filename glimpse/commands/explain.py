@@ -4,8 +4,8 @@ For each file the first window from --start on is shown. Several models, for com
 given by repeating --model. Where the video belongs to a data set that knows the boxes of its
 figures (--data), the actor's box is drawn and the attention's mass in it printed.
 
-Of a captioner, the frames are drawn for each word of its caption, with the word's beta, as one
-picture for each file and model, and an HTML page.
+Of a captioner, the frames are drawn for each word of its best caption of at least one word, with
+the word's beta, as one picture for each file and model, and an HTML page.
 
 Example: glimpse explain --model=runs/soft --output=pictures clip.mp4
 """
@@ -35,7 +35,8 @@ _STYLE = flags.DEFINE_enum(
 def main(argv):
     """Explains the files named after the flags."""
     paths = require_videos(argv, "glimpse explain --model=... --output=... clip.mp4")
-    answerers = load_answerers(_MODEL.value, _BACKBONE.value, ("classifier", "captioner"))
+    # A caption without a word has no gaze to draw.
+    answerers = load_answerers(_MODEL.value, _BACKBONE.value, ("classifier", "captioner"), 1)
     truths = read_truths(_DATA.value, paths)
     are_captioners = {isinstance(each, VideoCaptionAnswerer) for each in answerers.values()}
     if are_captioners == {True, False}:
