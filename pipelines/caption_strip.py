@@ -183,17 +183,19 @@ def _draw_keys(canvas, gaze, boxes, drawing):
     scale, style = drawing
     _, _, height, width = gaze.attention.shape
     places = f"{len(gaze.frames)} × {height} × {width} places"
-    x, middle = draw_scale(
+    start = canvas.y
+    _, middle = draw_scale(
         canvas,
         (scale, style, None),
         exceeds_scale(gaze, scale),
         f"a word's attention on all {places} (uniform = 1×)",
     )
+    x, middle = MARGIN + 540, middle + 36  # beside the marks of the colour bar
     if boxes and gaze.boxes is not None:
         x = draw_box_key(canvas, x, middle)
     draw_bar(canvas, x, middle, 70, 48 / 70)
     canvas.text(x + 84, middle, "β, the glimpse's gate", 24, room=canvas.right - x - 84)
-    canvas.y += LEGEND_HEIGHT - 24
+    canvas.y = start + LEGEND_HEIGHT
 
 
 def _ordinal(number):
