@@ -30,7 +30,9 @@ from glimpse.pipelines.window_sampling import WindowSampling
 _OUTPUT = flags.DEFINE_string("output", "runs/captions", "Folder for everything that is made.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the training.")
 _EPOCHS = flags.DEFINE_integer("epochs", None, "Default: the recipes'.", lower_bound=1)
-_ROWS = flags.DEFINE_list("rows", None, "Titles of the rows to run and print; default: all.")
+_ROWS = flags.DEFINE_multi_string(
+    "row", None, "Title of a row to run and print; may be repeated. Default: all."
+)
 
 _TRAIN_CLIPS = 4800
 _NO_ENCODER = {"model_options": '{"encoder": null}'}
@@ -139,7 +141,7 @@ def main(argv):
     titles = _ROWS.value or list(ROWS)
     for title in titles:
         if title not in ROWS:
-            raise app.UsageError(f"--rows: {title!r} is none of {'; '.join(ROWS)}.")
+            raise app.UsageError(f"--row: {title!r} is none of {'; '.join(ROWS)}.")
     runs, measured = {}, {}
     for number, seed in enumerate(int(seed) for seed in _SEEDS.value):
         for title in titles:

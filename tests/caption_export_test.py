@@ -460,7 +460,7 @@ def test_captioners_that_cannot_be_exported(tmp_path, models):
         exports.export_captioner(VideoCaptioner(TOKENS, units=2, embedding_dim=2), tmp_path)
     with pytest.raises(ValueError, match="must be a captioner or a VideoDescriber"):
         exports.export_captioner(models[1], tmp_path)
-    with pytest.raises(ValueError, match="`beam_width`.*got 0"):
+    with pytest.raises(ValueError, match="`beam_width`.*received 0"):
         exports.export_captioner(models[0], tmp_path / "out", beam_width=0)
     spoiled = make_captioner((None, 2, 2, 5), attention="content")
     spoiled.decoder.output_kernel.assign(spoiled.decoder.output_kernel * np.nan)
