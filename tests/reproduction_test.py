@@ -71,7 +71,8 @@ def recipes_of_every_kind():
     """Returns names of recipes: the first of each paper and data set, and of each kind."""
     names, met = [], set()
     # The shorter names have the fewer members.
-    for name in sorted({number.recipe for number in read_published_numbers()}, key=len):
+    numbers = read_published_numbers()
+    for name in sorted(sorted({number.recipe for number in numbers}), key=len):
         plan = plan_recipe(name)
         found = {(name.split("_")[0], plan.dataset), kind_of(plan)}
         if not found <= met:
