@@ -235,7 +235,8 @@ def test_members_are_tuned_together(tmp_path):
     features, labels = data()["features"], np.array([0, 2])
     pair = [SoftmaxRegressionClassifier(3, dropout=0.0) for _ in range(2)]
     ensemble = EnsembleClassifier(pair)
-    ensemble.compile(keras.optimizers.Adam(0.05), weight_decay=1e-5, jit_compile=False)
+    is_jax = keras.config.backend() == "jax"
+    ensemble.compile(keras.optimizers.Adam(0.05), weight_decay=1e-5, jit_compile=is_jax)
     losses = ensemble.fit(features, labels, epochs=4, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     ensemble.save(tmp_path / "ensemble.keras")
