@@ -115,7 +115,6 @@ def attending_pair():
     return ensemble
 
 
-@_BACKENDS
 def test_inputs_may_come_as_those_of_the_members():
     ensemble, x = attending_pair(), data()
     inputs, attended = x["inputs"], x["objects"]

@@ -11,7 +11,8 @@ from glimpse.layers.square_orthogonal import SquareOrthogonal
 from tests import released_code_references as code
 from tests.gradients import assert_gradients_match_differences, float64, gradients
 
-pytestmark = pytest.mark.backends
+# On the other backends, where each new loop is compiled, what could differ there runs alone.
+_BACKENDS = pytest.mark.backends
 
 BATCH, FRAMES, HEIGHT, WIDTH, FEATURES = 4, 5, 3, 2, 7
 LABELS = np.array([0, 1, 2, 0])
@@ -76,6 +77,7 @@ def loss_of(model, labels, features=None, **compiled):
 RELEASED = {"attention_penalty_reduction": "mean", "batch_reduction": "sum"}
 
 
+@_BACKENDS
 @pytest.mark.parametrize(
     ("name", "multi_label"),
     [
@@ -115,6 +117,7 @@ def test_sizes_of_the_released_code():
     assert large.scored_steps == 16 and large.attention_depth == 3 and large.units == 1024
 
 
+@_BACKENDS
 @pytest.mark.parametrize("depth", [3])
 def test_deeper_attention_step_by_step_equals_the_clip_and_its_gradients_are_exact(depth):
     shape = (2, 3, 4, 5)
@@ -191,6 +194,7 @@ def test_reference_weights_are_drawn_as_the_code_draws_them():
     np.testing.assert_array_equal(numpy(cell.biases[0]), 0)
 
 
+@_BACKENDS
 def test_square_orthogonal_draws_anew_unless_it_has_a_seed():
     free, fixed = SquareOrthogonal(), SquareOrthogonal(stddev=0.1, seed=3)
     assert np.abs(numpy(free((4, 4))) - numpy(free((4, 4)))).max() > 1e-3
@@ -204,6 +208,7 @@ def test_square_orthogonal_draws_anew_unless_it_has_a_seed():
     np.testing.assert_allclose(theirs, 1, rtol=1e-4)
 
 
+@_BACKENDS
 def test_scored_steps_are_the_last_real_ones():
     mask = np.array([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0], [1, 0, 1, 0, 1], [0, 0, 0, 0, 0]], bool)
     model = make("softmax_regression", scored_steps=2)
@@ -234,6 +239,7 @@ def test_reductions_are_named_switches():
     assert loss_of(model, LABELS, **both) == pytest.approx(expected, rel=1e-5)
 
 
+@_BACKENDS
 def test_several_labels_a_clip_in_equation_7():
     """y of Eq. 7 with more than one 1: each label's log-probability counts, by softmax."""
     model = make("softmax_regression")
@@ -259,6 +265,7 @@ def test_a_penalty_on_a_gaze_that_is_not_there_is_refused():
         loss_of(model, LABELS, attention_penalty=0.3)
 
 
+@_BACKENDS
 @pytest.mark.parametrize("name", ["soft_attention_reference", "softmax_regression"])
 def test_nan_in_padding_reaches_no_gradient(name):
     model = make(name)

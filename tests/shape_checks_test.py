@@ -27,8 +27,6 @@ from glimpse.models import (
     VideoClassifier,
 )
 
-pytestmark = pytest.mark.backends
-
 _MAPS = {"features": (2, 3, 2, 2, 5)}
 _CLIPS = {"inputs": (2, 3, 5)}
 _PAIR = {"inputs": (2, 3, 5), "attended": (2, 4, 6)}
