@@ -42,15 +42,8 @@ class ServedCaptioner:
             model, backbone, VideoDescriber, VideoCaptioner, "captioner"
         )
         captioner = self.on_features
-        given = {
-            "beam_width": beam_width,
-            "max_words": max_words,
-            "length_penalty": length_penalty,
-        }
-        self._search = {
-            name: getattr(captioner, name) if value is None else value
-            for name, value in given.items()
-        }
+        self._search = captioner.search_settings(beam_width, max_words, length_penalty)
+        del self._search["min_words"]  # no choice of an export
         _, frames, height, width, features = features_shape(captioner)
         self.sizes = {
             "map_height": height,

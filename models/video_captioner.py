@@ -10,7 +10,6 @@ from glimpse.layers.attention_override import check_override_shape
 from glimpse.layers.clip_encoder import ClipEncoder
 from glimpse.layers.gated_caption_decoder import GatedCaptionDecoder
 from glimpse.layers.shape_checks import check_shape
-from glimpse.layers.soft_attention_lstm_cell import check_positive_integer
 from glimpse.models.beam_search import beam_search, check_search
 from glimpse.models.caption_training import CaptionTraining, check_token_ids
 from glimpse.models.caption_vocabulary import CaptionVocabulary
@@ -126,10 +125,7 @@ class VideoCaptioner(CaptionTraining):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive_integer("max_words", max_words)
-        check_positive_integer("beam_width", beam_width)
-        if not 0 <= length_penalty < float("inf"):
-            raise ValueError(f"`length_penalty` must be at least 0, got {length_penalty!r}.")
+        check_search(beam_width, max_words, 0, length_penalty)
         if encoder is not None and not (isinstance(encoder, dict) and "filters" in encoder):
             raise ValueError(
                 "`encoder` must be None or a dict of a ClipEncoder's arguments, `filters` among "
@@ -259,7 +255,7 @@ class VideoCaptioner(CaptionTraining):
             axes = {"batch": shape[0], "frames": shape[1]}
             check_shape("features_mask", mask_shape, "(batch, frames)", **axes)
 
-    def search_settings(self, beam_width=None, max_words=None, length_penalty=None, min_words=0):
+    def search_settings(self, beam_width=None, max_words=None, length_penalty=None, min_words=None):
         """Returns what decides the search, as arguments of `beam_search`; None: the model's.
 
         Raises:
@@ -269,7 +265,7 @@ class VideoCaptioner(CaptionTraining):
             "beam_width": self.beam_width if beam_width is None else beam_width,
             "max_words": self.max_words if max_words is None else max_words,
             "length_penalty": self.length_penalty if length_penalty is None else length_penalty,
-            "min_words": min_words,
+            "min_words": 0 if min_words is None else min_words,
         }
         check_search(**settings)
         return settings

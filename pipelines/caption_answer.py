@@ -73,8 +73,7 @@ class VideoCaptionAnswerer:
         self.captioner = model
         self.backbone = BackboneFunction(backbone, batch_size=batch_size)
         self.sampling = sampling
-        self.options = {name: value for name, value in options.items() if value is not None}
-        model.search_settings(**self.options)
+        self.search = model.search_settings(**options)
 
     def answer(self, path, segment=None):
         """Returns the `VideoCaptions` of a file, or of a `Segment` of it.
@@ -95,7 +94,7 @@ class VideoCaptionAnswerer:
                 "or infinite: its weights are damaged, or its numbers too large."
             )
         try:
-            (captions,) = self.captioner.caption(features[np.newaxis], **self.options)
+            (captions,) = self.captioner.caption(features[np.newaxis], **self.search)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         if not captions or not np.isfinite(captions[0].score):

@@ -58,8 +58,7 @@ def evaluate_captioner(
         ValueError: If the split has no captions, the model does not fit the features, or a feature
             or an answer is not finite.
     """
-    given = {name: value for name, value in search.items() if value is not None}
-    search = model.search_settings(**given)
+    search = model.search_settings(**search)
     sampling = dataclasses.replace(sampling, flips=False)
     captions = read_captions(index, split, min_video_frames=sampling.min_video_frames)
     features = ClipFeatures(index, captions.clips, sampling)

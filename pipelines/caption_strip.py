@@ -183,7 +183,6 @@ def _draw_keys(canvas, gaze, boxes, drawing):
     scale, style = drawing
     _, _, height, width = gaze.attention.shape
     places = f"{len(gaze.frames)} × {height} × {width} places"
-    start = canvas.y
     _, middle = draw_scale(
         canvas,
         (scale, style, None),
@@ -195,7 +194,7 @@ def _draw_keys(canvas, gaze, boxes, drawing):
         x = draw_box_key(canvas, x, middle)
     draw_bar(canvas, x, middle, 70, 48 / 70)
     canvas.text(x + 84, middle, "β, the glimpse's gate", 24, room=canvas.right - x - 84)
-    canvas.y = start + LEGEND_HEIGHT
+    canvas.y += LEGEND_HEIGHT - 24
 
 
 def _ordinal(number):

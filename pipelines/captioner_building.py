@@ -1,7 +1,6 @@
 """The captioner that a `CaptionConfig` describes."""
 
 import dataclasses
-import difflib
 
 from glimpse.models import list_models
 from glimpse.pipelines.model_building import create_configured, make_optimizer
@@ -21,13 +20,10 @@ def make_captioner(config, vocabulary):
     """
     # What its answers are sampled by: mirrored windows are for training.
     sampling = dataclasses.replace(config.window_sampling, flips=False)
-    captioners = list_models("captioner*")
-    if config.model not in captioners:
-        nearest = difflib.get_close_matches(config.model, captioners, 1)
+    if config.model in set(list_models()) - set(list_models("captioner*")):
         raise ValueError(
-            f"--model={config.model}: is no captioner"
-            + (f"; the nearest is {nearest[0]}" if nearest else "")
-            + ". `glimpse models --pattern='captioner*'` lists them."
+            f"--model={config.model}: is no captioner; `glimpse models --pattern='captioner*'` "
+            "lists them."
         )
     return create_configured(
         config,

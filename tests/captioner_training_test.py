@@ -177,10 +177,7 @@ def test_training_learns_to_say_what_is_there(tmp_path):
     ("change", "words"),
     [
         ({"model": "soft_attention_small"}, "--model=soft_attention_small: is no captioner"),
-        (
-            {"model": "captioner_smal"},
-            "--model=captioner_smal: is no captioner; the nearest is captioner_small",
-        ),
+        ({"model": "captioner_smal"}, "Unknown model 'captioner_smal'. Nearest: captioner_small"),
         ({"model_options": {"unts": 3}}, "--model_options: captioner_small takes no"),
         ({"model_options": {"beam_width": 3}}, "--model_options: captioner_small takes no"),
         ({"max_words": 2}, "no caption to take"),
